@@ -69,7 +69,7 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-def interrupt(number: int, frame: FrameType | None) -> None:
+def raise_interrupted(number: int, frame: FrameType | None) -> None:
     """Raise Interrupted, once; ignore all further signals.
 
     The exception may be lost, for instance in a finalizer, or the clean-up may take too
@@ -77,19 +77,19 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     it, see shell.py.
     """
     handle_signals(signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, lambda *_: end_at_once(128 + number))
+    signal.signal(signal.SIGALRM, lambda *_: exit_at_once(128 + number))
     signal.alarm(SECONDS_TO_END)
     raise Interrupted(number)
 
 
-def end_at_once(code: int) -> None:
+def exit_at_once(code: int) -> None:
     os.write(2, f"{INTERRUPTED}\n".encode())
     os._exit(code)
 
 
 def command_line() -> None:
     """Do what ``python -m pipeline`` does; it is installed as ``digits``."""
-    handle_signals(interrupt)
+    handle_signals(raise_interrupted)
     code = call_main()
     # Python would go on to free each object, which takes 0.2 s.
     atexit._run_exitfuncs()

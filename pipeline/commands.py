@@ -107,10 +107,10 @@ def sweep_command(
     if scheduler == "" or (scheduler and options["workers"]):
         problem = "needs an address, tcp://HOST:8786, and takes no --workers"
         raise click.UsageError(f"--scheduler {problem}.")
-    from pipeline.sweeps.sweep import prepare
+    from pipeline.sweeps.sweep import prepare_sweep
 
     # This refuses a wrong file a second before the imports that a training needs.
-    sweep = prepare(file, from_current_folder(sweep_dir) if sweep_dir else None)
+    sweep = prepare_sweep(file, from_current_folder(sweep_dir) if sweep_dir else None)
     from pipeline.sweeps.execution import run_sweep
 
     run_sweep(sweep, with_report=not no_report, **options)
@@ -136,7 +136,7 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
     from pipeline.execution import notebooks
 
     for path in paths:
-        notebooks.execute_in_place(path)
+        notebooks.execute_and_overwrite(path)
 
 
 @main.command("report")
@@ -161,7 +161,7 @@ def write_page_of_folder(path: Path, output: Path | None) -> Path:
     if output:
         from pipeline.execution import runs
 
-        runs.publish(folder, output)
+        runs.write_public_report(folder, output)
         return output
     if is_sweep:
         from pipeline.sweeps import execution, sweep
@@ -169,7 +169,7 @@ def write_page_of_folder(path: Path, output: Path | None) -> Path:
         return execution.write_report(sweep.read_sweep(folder))
     from pipeline.sweeps import evaluation
 
-    return evaluation.report(folder)
+    return evaluation.write_report(folder)
 
 
 def write_page_of_file(path: Path, output: Path | None) -> Path:

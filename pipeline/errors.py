@@ -35,11 +35,11 @@ class InvalidFile(InvalidInput):
     """A file of the user, a run or a sweep is not what it should be.
 
     problem: a clause such as "is damaged".
-    next_step: a sentence.
+    advice: a sentence.
     """
 
-    def __init__(self, path: Path, problem: str, next_step: str = "") -> None:
-        super().__init__(f"{path} {problem}. {next_step}".rstrip())
+    def __init__(self, path: Path, problem: str, advice: str = "") -> None:
+        super().__init__(f"{path} {problem}. {advice}".rstrip())
 
 
 class CommandFailed(PipelineError):

@@ -149,7 +149,7 @@ def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def find_unoriginal(parameters: Parameters) -> dict[str, Any]:
+def find_changed_from_original(parameters: Parameters) -> dict[str, Any]:
     """Return the parameters that differ from the original's.
 
     num_validation is left out, because it changes no published metric.
@@ -194,7 +194,7 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     ``parameters.check(globals())``. Raises InvalidInput if a value is wrong, or if
     a name is set that the notebook does not declare.
     """
-    declared, injected = find_assigned(namespace.get("In", [""]))
+    declared, injected = find_assigned_names(namespace.get("In", [""]))
     known = namespace.keys() & NotebookParameters.model_fields
     values = {name: namespace[name] for name in sorted(known | {*declared, *injected})}
     _validate(NotebookParameters, values)
@@ -205,7 +205,7 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in NAMES}
 
 
-def find_assigned(cells: Sequence[str]) -> tuple[list[str], list[str]]:
+def find_assigned_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the names that a notebook declares, and those that papermill has injected.
 
     cells: what has been executed, the current cell last.
@@ -231,22 +231,22 @@ def _validate(
     except ValidationError as error:
         problems = {str(each["loc"][0]): each["type"] for each in error.errors()}
     lines = [
-        describe_unknown(name)
+        describe_unknown_name(name)
         if kind == "extra_forbidden"
-        else describe_wrong(name, values[name])
+        else describe_invalid(name, values[name])
         for name, kind in problems.items()
     ]
     raise InvalidInput("\n".join(lines))
 
 
-def describe_unknown(name: str) -> str:
+def describe_unknown_name(name: str) -> str:
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     names = ", ".join(NAMES)
     return f"There is no parameter {name!r}. {hint}The parameters are: {names}."
 
 
-def describe_wrong(name: str, value: object) -> str:
+def describe_invalid(name: str, value: object) -> str:
     default = NotebookParameters.model_fields[name].default
     allowed = f"{describe_allowed(name)}. Its default is {default!r}."
     return f"{name} is {value!r}, but must be {allowed}"

@@ -29,7 +29,7 @@ def to_source(path: str) -> str:
     return source
 
 
-def find_source(source: str) -> Path:
+def resolve_source(source: str) -> Path:
     """Return the path of a source, which may begin with the home, ``~``."""
     return ROOT / os.path.expanduser(source)  # noqa: PTH111 - keeps an unknown ~name
 

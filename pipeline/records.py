@@ -224,7 +224,7 @@ class TestEvaluation(_Record):
 
 
 def read_record(
-    path: Path, kind: type[Record] | TypeAdapter[Record], next_step: str
+    path: Path, kind: type[Record] | TypeAdapter[Record], advice: str
 ) -> Record:
     """Read a JSON file as a record of this kind.
 
@@ -234,12 +234,12 @@ def read_record(
     try:
         return adapter.validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise InvalidFile(path, "is missing", next_step) from None
+        raise InvalidFile(path, "is missing", advice) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
         problem = f"is damaged ({where}: {first['msg']})"
-        raise InvalidFile(path, problem, next_step) from None
+        raise InvalidFile(path, problem, advice) from None
 
 
 def to_json(record: BaseModel | list[Epoch]) -> bytes:

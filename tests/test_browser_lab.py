@@ -12,7 +12,7 @@ from papermill.parameterize import parameterize_notebook
 from playwright.sync_api import expect
 
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.results.files import write_whole
+from pipeline.results.files import atomic_write
 from tests import pages
 from tests.lessons.test_diagram import ON_PAPER
 
@@ -56,7 +56,7 @@ def lab(browser, runs, tmp_path_factory):
     settings = tmp_path_factory.mktemp("settings")
     write_notebooks(folder, runs / "default")
     quiet = b'{"fetchNews": "false", "checkForUpdates": false}'
-    write_whole(settings / SETTINGS, quiet)
+    atomic_write(settings / SETTINGS, quiet)
     names = "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR"
     environment = {name: f"{settings}/{name}" for name in (*names, "IPYTHONDIR")}
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(settings)

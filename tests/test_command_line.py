@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import commands
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.results.files import lock
+from pipeline.results.files import lock_folder
 
 # Arguments, and what the message names. {d} is the folder of `bad_files`.
 REFUSED = {
@@ -151,7 +151,7 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
 
 
 def test_a_run_that_is_being_replaced_is_not_verified(tmp_path, pipeline):
-    with lock(tmp_path):
+    with lock_folder(tmp_path):
         refused = pipeline("verify", tmp_path)
     assert refused.returncode == 1
     assert f"Another command is writing to {tmp_path}." in refused.stderr

@@ -55,7 +55,7 @@ def test_what_differs_is_described_and_in_the_command():
     chosen = parameters.from_strings(texts)
     values = {"source": "my data.npz", "num_validation": 0, "epochs": 3}
     assert parameters.find_changed(dict(chosen)) == values | {"dropout_rate": 0.0}
-    assert "num_validation" not in parameters.find_unoriginal(chosen)
+    assert "num_validation" not in parameters.find_changed_from_original(chosen)
     options = "-p source 'my data.npz' -p num_validation 0 -p epochs 3 -p dropout_rate"
     command = f"python -m pipeline run --run-dir runs/x {options} 0.0"
     assert parameters.make_command(dict(chosen), "runs/x") == command

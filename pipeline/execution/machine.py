@@ -20,7 +20,7 @@ GIT += ["--abbrev=40", "--exclude=*"]
 
 
 @cache
-def describe_origin() -> Origin:
+def collect_origin() -> Origin:
     """Describe this machine, the project's commit and the packages it needs."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]

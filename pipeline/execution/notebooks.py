@@ -27,7 +27,7 @@ from pipeline.execution.process import NotebookProcess
 from pipeline.paths import BASE, hide_folders
 from pipeline.reports.cells import read_notebook
 from pipeline.results import provenance
-from pipeline.results.files import write_whole
+from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RUN_DIR_VARIABLE
 
 ENGINE = "digits"
@@ -95,7 +95,7 @@ def execute(
     or the process dies, and CommandFailed if the code differs from the inputs.
     """
     if inputs:
-        content = provenance.take_notebook(notebook, inputs[f"cells {notebook.stem}"])
+        content = provenance.get_notebook(notebook, inputs[f"cells {notebook.stem}"])
         node = nbformat.reads(content, as_version=4)
     else:
         node = read_notebook(notebook)
@@ -105,7 +105,7 @@ def execute(
     variables = {"NUMBA_NUM_THREADS": "1"} if is_point else {}
     if "run_dir" in values:
         variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
-    code = provenance.take_group(inputs or {}, "code")
+    code = provenance.select_group(inputs or {}, "code")
     executed = NotebookNode()  # papermill's copy, as far as it has been executed
     with (
         closing(_Progress(notebook.name, is_point)) as progress,
@@ -127,7 +127,7 @@ def execute(
         finally:
             if executed:
                 executed.metadata.pop("papermill", None)  # paths of this machine
-                write_whole(output, hide_folders(nbformat.writes(executed)).encode())
+                atomic_write(output, hide_folders(nbformat.writes(executed)).encode())
 
 
 def _convert_error(path: Path, executed: NotebookNode, error: Any) -> NotebookFailed:
@@ -183,7 +183,7 @@ def check_loaded_code(inputs: Mapping[str, str]) -> None:
 
     A command calls this before it deletes anything. A process checks it as it starts.
     """
-    with NotebookProcess({}, provenance.take_group(inputs, "code")):
+    with NotebookProcess({}, provenance.select_group(inputs, "code")):
         pass
 
 
@@ -197,7 +197,7 @@ def check_language(node: NotebookNode, path: Path) -> None:
         raise InvalidFile(path, "is not in Python", "Choose a Python kernel for it.")
 
 
-def execute_in_place(notebook: Path) -> None:
+def execute_and_overwrite(notebook: Path) -> None:
     """Execute a notebook with its own parameters, and replace it by the result.
 
     Whatever differs from run to run is stripped, so its metadata are those that
@@ -221,4 +221,4 @@ def execute_in_place(notebook: Path) -> None:
         # A control has a random name, and shows nothing without a kernel.
         for each in cell.get("outputs", ()):
             each.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    write_whole(notebook, nbformat.writes(node).encode() + b"\n")
+    atomic_write(notebook, nbformat.writes(node).encode() + b"\n")

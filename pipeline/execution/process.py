@@ -184,7 +184,7 @@ def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> N
 
 
 @contextlib.contextmanager
-def open_threads(count: int) -> Iterator[ThreadPoolExecutor]:
+def open_thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of `count` threads, each of which executes one notebook at a time.
 
     An error, or Ctrl-C, ends them at once, because their processes are killed. As a

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import InvalidInput, NotebookFailed
-from pipeline.execution.machine import describe_origin
+from pipeline.execution.machine import collect_origin
 from pipeline.execution.process import start_fork_server
 from pipeline.images import data
 from pipeline.network import published
@@ -15,14 +15,14 @@ from pipeline.parameters import (
     DEFAULT_RUNS,
     Parameters,
     describe,
-    find_unoriginal,
+    find_changed_from_original,
     from_values,
 )
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
 from pipeline.results.checkpoints import prepare_to_resume
-from pipeline.results.files import check_folder, check_page, lock, write_whole
+from pipeline.results.files import atomic_write, check_folder, check_page, lock_folder
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import README, STAGES, Stage
 
@@ -55,8 +55,8 @@ def run(
         parameters=dict(parameters),
         inputs=provenance.collect_inputs(images),
     )
-    with lock(folder.path):
-        differences = folder.find_differences(record)
+    with lock_folder(folder.path):
+        differences = folder.describe_differences(record)
         if force or differences:
             start_fork_server()
             from pipeline.execution import notebooks  # see `execute_stages`
@@ -71,8 +71,8 @@ def run(
             unchanged = "nothing that it depends on has changed"
             log.info(f"{run_dir} is finished, and {unchanged}.")
             if not folder.report_path.exists():
-                finish(folder, folder.read_record())
-    log.info(summarise(folder))
+                finish_run(folder, folder.read_record())
+    log.info(summarise_metrics(folder))
 
 
 def ensure_default_run(run_dir: str) -> None:
@@ -93,7 +93,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     from pipeline.reports import origins  # see `execute_stages`
 
     had_run = folder.record_path.exists()
-    record = prepare_to_resume(folder, record.replace(origin=describe_origin()))
+    record = prepare_to_resume(folder, record.replace(origin=collect_origin()))
     if record.resumed_after_epoch:
         place = f"after epoch {record.resumed_after_epoch}"
         log.info(f"Continuing {folder.display_path} {place}.")
@@ -103,18 +103,18 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     started, earlier_s = time.monotonic(), record.duration_s or 0
     folder.write_record(record)
     folder.clear()
-    write_whole(folder.helpers_path, provenance.take_helpers(record.inputs))
-    write_whole(folder.path / README, origins.RUN_README.encode())
+    atomic_write(folder.helpers_path, provenance.get_helpers(record.inputs))
+    atomic_write(folder.path / README, origins.RUN_README.encode())
     try:
         outputs = execute_stages(folder, record.parameters, record.inputs)
-        arrays = provenance.take_group(record.inputs, "array")
+        arrays = provenance.select_group(record.inputs, "array")
         if folder.read_data().source_sha256 != arrays:
             problem = "The source has changed while the run was reading it"
             raise NotebookFailed(f"{problem}. Start the command again.")
         duration = round(earlier_s + time.monotonic() - started, 1)
         record = record.replace(duration_s=duration)
         note = folder.read_model().note
-        finish(folder, record.replace(outputs=outputs, note=note))
+        finish_run(folder, record.replace(outputs=outputs, note=note))
     except BaseException as error:
         # Delete the metrics, so that the folder does not look like a finished run.
         folder.metrics_path.unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def execute_stages(
     return outputs
 
 
-def finish(folder: RunFolder, record: RunRecord) -> None:
+def finish_run(folder: RunFolder, record: RunRecord) -> None:
     """Write the report, then record that the run is done."""
     from pipeline.reports import page  # see `execute_stages`
 
@@ -159,10 +159,10 @@ def finish(folder: RunFolder, record: RunRecord) -> None:
     folder.write_record(record.replace(status=Status.DONE))
 
 
-def summarise(folder: RunFolder) -> str:
+def summarise_metrics(folder: RunFolder) -> str:
     """Return a run's metrics beside the published ones, and the path of its report."""
     record, model = folder.read_record(), folder.read_model()
-    changed = find_unoriginal(from_values(record.parameters))
+    changed = find_changed_from_original(from_values(record.parameters))
     verdicts = ("", "") if changed else ("equal", "NOT equal")
     differences = [describe(changed)] if changed else []
     if not provenance.has_published_helpers(record.inputs):
@@ -178,18 +178,18 @@ def summarise(folder: RunFolder) -> str:
     return "\n" + "\n\n".join(parts)
 
 
-def report(folder: RunFolder) -> Path:
+def write_report(folder: RunFolder) -> Path:
     """Write the report of a finished run, and return its path.
 
     Raises InvalidFile if there is no finished run.
     """
     folder.read_record()  # raises before a folder without a run gets a lock file
-    with lock(folder.path):
-        finish(folder, folder.read_finished()[0])
+    with lock_folder(folder.path):
+        finish_run(folder, folder.read_finished()[0])
     return folder.report_path
 
 
-def publish(run_dir: str, output: Path) -> None:
+def write_public_report(run_dir: str, output: Path) -> None:
     """Write a finished run's page, without when and on what machine it was made.
 
     Raises InvalidFile if no run has finished there, and InvalidInput if the output is a
@@ -201,4 +201,4 @@ def publish(run_dir: str, output: Path) -> None:
     folder = RunFolder(run_dir)
     record, _ = folder.read_finished()
     html = page.render_run(folder, record, is_public=True)
-    write_whole(output, html.encode())
+    atomic_write(output, html.encode())

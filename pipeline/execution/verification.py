@@ -11,11 +11,11 @@ from loky import cpu_count
 
 from pipeline.digests import digest_arrays
 from pipeline.errors import CommandFailed, InvalidFile, PipelineError
-from pipeline.execution.process import open_threads
+from pipeline.execution.process import open_thread_pool
 from pipeline.execution.runs import execute_stages
 from pipeline.images.data import load_source
 from pipeline.parameters import NAMED_SOURCES
-from pipeline.paths import find_source
+from pipeline.paths import resolve_source
 from pipeline.records import RunRecord
 from pipeline.reports.origins import describe_origins
 from pipeline.results import provenance
@@ -37,7 +37,7 @@ def verify_each(run_dirs: Sequence[str]) -> None:
         verify(run_dirs[0])
         return
 
-    def work(run_dir: str) -> bool:
+    def verify_and_log(run_dir: str) -> bool:
         lines = [run_dir]
         try:
             verify(run_dir, lines.append)
@@ -48,14 +48,14 @@ def verify_each(run_dirs: Sequence[str]) -> None:
             log.info("\n".join(lines))
         return True
 
-    with open_threads(min(len(run_dirs), cpu_count())) as threads:
-        results = list(threads.map(work, run_dirs))
+    with open_thread_pool(min(len(run_dirs), cpu_count())) as threads:
+        results = list(threads.map(verify_and_log, run_dirs))
     if not all(results):
         count = f"{results.count(False)} of the {len(results)} points"
         raise CommandFailed(f"{count} are not reproduced, or cannot be run.")
 
 
-def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
+def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
     """Run a finished run or point again, and say which of its results are equal.
 
     This is done in a temporary folder. If the source is missing, the images are taken
@@ -71,7 +71,7 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
     folder.check_helpers(record)
     altered = folder.list_altered(record, needs_data=False)
     source = parameters.source
-    has_source = source in NAMED_SOURCES or find_source(source).exists()
+    has_source = source in NAMED_SOURCES or resolve_source(source).exists()
     has_data = folder.data_path.exists() and folder.data_path.name not in altered
     if not has_source and not has_data:
         problem = (
@@ -86,38 +86,38 @@ def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
         if not has_source:
-            say(f"{source} is missing; the images are those of data.npz.")
+            log_line(f"{source} is missing; the images are those of data.npz.")
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
         execute_stages(again, record.parameters, inputs, stages)
         # Only batches and a changed helpers.py use a BLAS, whose last digits may vary.
         uses_blas = parameters.batch_size != 1 or record.note is not None
         is_close = uses_blas and not altered and _are_close(folder, again)
-        before, after = _collect_facts(folder), _collect_facts(again)
+        before, after = _read_results(folder), _read_results(again)
     before |= {f"{name}, altered since": record.outputs[name] for name in altered}
     different = [name for name in before if before[name] != after.get(name)]
     other = "in other digits" if is_close else "NOT equal"
     for name, value in before.items():
         verdict = f"{other} {after.get(name)}" if name in different else "equal"
-        say(f"  {name:25} {value}  {verdict}")
+        log_line(f"  {name:25} {value}  {verdict}")
     if not different:
-        say(f"Reproduced: all {len(before)} metrics and digests are equal.")
+        log_line(f"Reproduced: all {len(before)} metrics and digests are equal.")
         return
-    say(f"The run was made {describe_origins([record.origin])}.")
+    log_line(f"The run was made {describe_origins([record.origin])}.")
     named = {name: each for name, each in inputs.items() if name in record.inputs}
     now = RunRecord(parameters=record.parameters, inputs=named)
-    for change in provenance.compare(record, now):
-        say(f"What has changed since: {change}")
+    for change in provenance.list_changes(record, now):
+        log_line(f"What has changed since: {change}")
     if not is_close:
         raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
-    say(
+    log_line(
         f"Reproduced but for the last digits: metrics and weights are equal to "
         f"{TOLERANCE:g}. Another BLAS or processor rounds products of matrices "
         "differently."
     )
 
 
-def _collect_facts(folder: RunFolder) -> dict[str, Any]:
+def _read_results(folder: RunFolder) -> dict[str, Any]:
     """Return a run's metrics, and the digests of its weights, history and answers.
 
     Test metrics and answers are among them if the run has been evaluated.
@@ -134,7 +134,7 @@ def _collect_facts(folder: RunFolder) -> dict[str, Any]:
 def _are_close(first: RunFolder, second: RunFolder) -> bool:
     """Return whether all metrics and weights of two runs are equal to TOLERANCE."""
     numbers = [
-        [value for value in _collect_facts(each).values() if not isinstance(value, str)]
+        [value for value in _read_results(each).values() if not isinstance(value, str)]
         for each in (first, second)
     ]
     one, other = first.read_model().weights, second.read_model().weights

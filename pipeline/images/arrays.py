@@ -26,7 +26,7 @@ def to_npz(**arrays: Any) -> bytes:
     return buffer.getvalue()
 
 
-def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
+def read_arrays(path: Path, layout: Layout, advice: str) -> Arrays:
     """Read the arrays of an .npz file.
 
     Raises InvalidFile, with the next step, unless they have this layout.
@@ -38,14 +38,14 @@ def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
         with file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
-        raise InvalidFile(path, "is missing", next_step) from None
+        raise InvalidFile(path, "is missing", advice) from None
     except DAMAGE as error:
         problem = f"is not a whole .npz file of plain arrays ({error})"
-        raise InvalidFile(path, problem, next_step) from None
+        raise InvalidFile(path, problem, advice) from None
     lengths: dict[str, int] = {}  # of each axis that the layout names
     for name, (kind, shape) in layout.items():
         if not isinstance(arrays.get(name), np.ndarray):
-            raise InvalidFile(path, f"has no array {name}", next_step)
+            raise InvalidFile(path, f"has no array {name}", advice)
         found, dtype = arrays[name].shape, arrays[name].dtype
         for part, length in zip(shape, found, strict=False):
             if isinstance(part, str) and part not in lengths:
@@ -53,5 +53,5 @@ def read_arrays(path: Path, layout: Layout, next_step: str) -> Arrays:
         needed = tuple(lengths.get(str(part), part) for part in shape)
         if found != needed or kind not in (dtype.name, dtype.kind):
             problem = f"has {name} {dtype} {found}, but must have {kind} {needed}"
-            raise InvalidFile(path, problem, next_step)
+            raise InvalidFile(path, problem, advice)
     return arrays

@@ -14,7 +14,7 @@ from pipeline.errors import InvalidInput
 from pipeline.images import pictures
 from pipeline.images.arrays import Arrays, Layout, read_arrays, to_npz
 from pipeline.parameters import KERAS_SOURCES, SOURCES
-from pipeline.paths import NOTEBOOKS, find_source
+from pipeline.paths import NOTEBOOKS, resolve_source
 from pipeline.records import SPLITS
 
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
@@ -98,9 +98,9 @@ class Data:
         return to_npz(provenance=provenance, **self.arrays, **self.classes.to_arrays())
 
     @classmethod
-    def read(cls, path: Path, next_step: str) -> "Data":
+    def read(cls, path: Path, advice: str) -> "Data":
         """Read a data.npz. Raises InvalidFile if it is missing or damaged."""
-        arrays = read_arrays(path, DATA, next_step)
+        arrays = read_arrays(path, DATA, advice)
         provenance = json.loads(str(arrays["provenance"]))
         sets: Any = {name: arrays[name] for name in DATA}
         source, digests = provenance["source"], provenance["sha256"]
@@ -114,14 +114,14 @@ def load_source(source: str) -> Data:
 
     Raises InvalidInput if there is no such source, or if it cannot be used.
     """
-    path = SAMPLE if source == "sample" else find_source(source)
+    path = SAMPLE if source == "sample" else resolve_source(source)
     extras: dict[str, Any] = {}
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
         if source == "fashion_mnist":
             extras = {"classes": CLOTHES}
     elif path.is_dir():
-        own = pictures.read(path)
+        own = pictures.read_folder(path)
         arrays, classes = own.arrays, Classes(own.classes)
         extras = {"warnings": own.warnings, "samples": own.samples, "classes": classes}
     elif path.suffix.lower() == ".npz":

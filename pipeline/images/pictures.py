@@ -42,7 +42,7 @@ class Pictures:
     samples: dict[str, list[np.ndarray]]
 
 
-def read(folder: Path) -> Pictures:
+def read_folder(folder: Path) -> Pictures:
     """Read and split a folder.
 
     Raises InvalidFile for a picture that is not readable, and InvalidInput for too few
@@ -70,7 +70,7 @@ def read(folder: Path) -> Pictures:
             before = ImageOps.pad(Image.fromarray(grey), image.shape, color=paper)
             samples[file.parent.name] += [np.asarray(before), image]
         own.append(image)
-    warnings = [describe(problem, names) for problem, names in problems.items()]
+    warnings = [describe_problem(problem, names) for problem, names in problems.items()]
     if not 2 <= len(images) <= 10 or min(map(len, images.values())) < 2:
         problem = f"Classes with pictures in {folder}: {len(images)}"
         needed = "It needs 2 to 10, each with two pictures or more."
@@ -78,7 +78,7 @@ def read(folder: Path) -> Pictures:
     is_digits = set(images) <= set(string.digits)
     classes = tuple(string.digits) if is_digits else tuple(sorted(images))
     labelled = {classes.index(name): images[name] for name in sorted(images)}
-    return Pictures(split(labelled), classes, warnings, samples)
+    return Pictures(split_and_mix(labelled), classes, warnings, samples)
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -143,13 +143,13 @@ def _find_centred_slice(mass: np.ndarray) -> slice:
     return slice(start, start + len(mass))
 
 
-def describe(problem: str, names: Sequence[str]) -> str:
+def describe_problem(problem: str, names: Sequence[str]) -> str:
     """Return a warning with the first five pictures that have a problem."""
     more = ", ..." if len(names) > 5 else ""
     return f"Warning: {problem} ({len(names)}): {', '.join(names[:5])}{more}"
 
 
-def split(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
+def split_and_mix(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
     """Draw a fifth of each class as test images, and mix the classes of the rest.
 
     classes: the images of each label.

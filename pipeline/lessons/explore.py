@@ -78,13 +78,13 @@ def read_image(
         hidden[0] if is_known else None,
         mask[0] == 0,
         scores[0],
-        find_contributions(inputs, model.weights, mask, scores[0]),
+        compute_contributions(inputs, model.weights, mask, scores[0]),
         label,
         model.classes,
     )
 
 
-def find_contributions(
+def compute_contributions(
     inputs: np.ndarray, weights: Weights, mask: np.ndarray, scores: np.ndarray
 ) -> np.ndarray | None:
     """Return the contributions of the pixels to the scores: (784, 10).
@@ -94,12 +94,12 @@ def find_contributions(
     size = mask.shape[1]
     if [matrix.shape for matrix in weights] != [(784, size), (size, 10)]:
         return None
-    contributions = compute_contributions(inputs, weights, mask)
+    contributions = compute_gradient_times_input(inputs, weights, mask)
     total = contributions.sum(axis=0)
     return contributions if np.allclose(total, scores, rtol=1e-9) else None
 
 
-def compute_contributions(
+def compute_gradient_times_input(
     inputs: np.ndarray, weights: Weights, mask: np.ndarray
 ) -> np.ndarray:
     """Compute each pixel's contribution to each score, gradient times input: (784, 10).

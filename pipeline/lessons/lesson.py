@@ -21,7 +21,7 @@ from pipeline.reports.markdown import (
     render_text,
     render_words,
 )
-from pipeline.results.files import check_page, write_whole
+from pipeline.results.files import atomic_write, check_page
 from pipeline.results.run_folder import RunFolder
 
 PART = re.compile(r"\{(pad|train|dots|network|step|class)(?: (.+))?\}")
@@ -37,7 +37,7 @@ def write_page(source: Path, output: Path) -> None:
     html = render(source.read_text("utf-8"), RunFolder(RUNS / "default"))
     if output.parent.resolve() != source.parent.resolve():
         html = page.remove_dead_links(html)
-    write_whole(output, html.encode())
+    atomic_write(output, html.encode())
 
 
 def render(text: str, folder: RunFolder) -> str:
@@ -47,7 +47,7 @@ def render(text: str, folder: RunFolder) -> str:
     something in the text cannot be read.
     """
     record, _ = folder.read_finished()
-    run = live.collect_parts(folder, record)["run"]
+    run = live.collect_template_values(folder, record)["run"]
     if not run["networks"] or not run["training"]:
         raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
     run["networks"] = run["networks"][:1]
@@ -55,7 +55,7 @@ def render(text: str, folder: RunFolder) -> str:
     unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%")
     opening, *texts = re.split("^## ", unbroken, flags=re.M)
     renderer = Renderer(["lesson"])
-    return page.fill(
+    return page.render_template(
         "lesson.html.j2",
         ["page", "lesson", "diagrams", "predict", "bar"],
         ["live", "page", "lesson"],

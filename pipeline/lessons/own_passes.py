@@ -197,7 +197,7 @@ def _compare(
     try:
         found, changed = student_calls.call(function, arguments)
     except Exception as error:  # noqa: BLE001 - a student may make any mistake
-        student_calls.explain(function, error)
+        student_calls.print_error(function, error)
         return
     if all(each is ... for each in found):
         verb = "is" if len(names) == 1 else "are"

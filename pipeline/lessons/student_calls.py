@@ -69,7 +69,7 @@ def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
     return "computes something else"
 
 
-def explain(function: Pass, error: Exception) -> None:
+def print_error(function: Pass, error: Exception) -> None:
     """Print the error that a student's function has raised, and what may help."""
     if not callable(function):
         print("Pass the function itself, by its name without parentheses behind it.")

@@ -51,8 +51,8 @@ def train_epoch(
         print_note()
     elif (
         batch_size == 1
-        and fits(images, weights, labels)
-        and are_separate(rng, input_rng)
+        and arrays_fit(images, weights, labels)
+        and have_separate_streams(rng, input_rng)
     ):
         return _train(*arguments, **options)
     return helpers.train_epoch(*arguments, batch_size=batch_size, **options)
@@ -60,7 +60,7 @@ def train_epoch(
 
 def predict(images: Bytes, weights: Weights, normalisation: float = 255) -> Floats:
     """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10)."""
-    if follows_helpers() and fits(images, weights):
+    if loops_match_helpers() and arrays_fit(images, weights):
         return _predict(images, weights, normalisation)
     return helpers.predict(images, weights, normalisation)
 
@@ -69,7 +69,7 @@ def evaluate(
     images: Bytes, labels: Bytes, weights: Weights, normalisation: float = 255
 ) -> tuple[float, float]:
     """Return the mean squared error per image and the accuracy, without dropout."""
-    if follows_helpers() and fits(images, weights, labels):
+    if loops_match_helpers() and arrays_fit(images, weights, labels):
         return helpers.measure(_predict(images, weights, normalisation), labels)
     return helpers.evaluate(images, labels, weights, normalisation)
 
@@ -93,7 +93,7 @@ def measure_activity(
     return count / len(images)
 
 
-def fits(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
+def arrays_fit(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
     """Return whether the loops, which check no bounds, can take these arrays.
 
     They take images (N, 784) and labels (N,) of uint8.
@@ -102,10 +102,10 @@ def fits(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
     is_label = labels is None or (
         labels.dtype == np.uint8 and labels.shape == images.shape[:1]
     )
-    return is_image and is_label and can_take(weights)
+    return is_image and is_label and weights_fit(weights)
 
 
-def can_take(weights: Weights) -> bool:
+def weights_fit(weights: Weights) -> bool:
     """Return whether the weights fit the loops: matrices (784, H) and (H, 10)."""
     hidden_size = len(weights[-1])
     shapes = [matrix.shape for matrix in weights]
@@ -114,7 +114,7 @@ def can_take(weights: Weights) -> bool:
     )
 
 
-def are_separate(rng: object, input_rng: object | None) -> bool:
+def have_separate_streams(rng: object, input_rng: object | None) -> bool:
     """Return whether masks of units and masks of pixels come from separate streams.
 
     helpers.py draws both in turn, image by image, while the loops draw all masks of
@@ -128,8 +128,8 @@ def are_separate(rng: object, input_rng: object | None) -> bool:
 
 def find_fallback_note(weights: Weights, *generators: object) -> str | None:
     """Return NOTE if the loops cannot train these weights of helpers.py, else None."""
-    are_known = all(type(each) is np.random.RandomState for each in generators)
-    return None if follows_helpers() and can_take(weights) and are_known else NOTE
+    known = all(type(each) is np.random.RandomState for each in generators)
+    return None if loops_match_helpers() and weights_fit(weights) and known else NOTE
 
 
 @cache
@@ -137,7 +137,7 @@ def print_note() -> None:
     print(NOTE, file=sys.stderr)
 
 
-def follows_helpers() -> bool:
+def loops_match_helpers() -> bool:
     """Return whether helpers is the published one, and no cell has replaced a part."""
     return _IS_PUBLISHED and all(
         getattr(helpers, name) is part for name, part in _PARTS.items()
@@ -158,11 +158,11 @@ def compile_loops() -> None:
 
 
 @njit(cache=True, nogil=True)
-def forward_image(image, scaled, weights, mask, hidden, scores):
+def forward_image(image, lookup, weights, mask, hidden, scores):
     """Compute an image's hidden activations and scores; return the indices of its ink.
 
     image: (784,) uint8.
-    scaled: (256,), the scaled value of each pixel value.
+    lookup: (256,), the lookup value of each pixel value.
     weights: both matrices.
     mask: (H,).
 
@@ -181,10 +181,10 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
     if count % 2:
         p = places[0]
         for h in range(len(hidden)):
-            hidden[h] += scaled[image[p]] * weights_0_1[p, h]
+            hidden[h] += lookup[image[p]] * weights_0_1[p, h]
     for k in range(count % 2, count, 2):
         p, q = places[k], places[k + 1]
-        pixel_p, pixel_q = scaled[image[p]], scaled[image[q]]
+        pixel_p, pixel_q = lookup[image[p]], lookup[image[q]]
         for h in range(len(hidden)):
             hidden[h] = (
                 hidden[h] + pixel_p * weights_0_1[p, h] + pixel_q * weights_0_1[q, h]
@@ -199,7 +199,7 @@ def forward_image(image, scaled, weights, mask, hidden, scores):
 
 @njit(cache=True, nogil=True)
 def update_weights(
-    images, labels, masks, scaled, weights, learning_rate, relu_grad_inactive
+    images, labels, masks, lookup, weights, learning_rate, relu_grad_inactive
 ):
     """Train on each image in turn, and return the scores (N, 10) before each update.
 
@@ -212,7 +212,7 @@ def update_weights(
     scores_delta = np.empty(NUM_DIGITS)
     hidden, hidden_delta = np.empty(len(weights_1_2)), np.empty(len(weights_1_2))
     for i in range(len(images)):
-        places = forward_image(images[i], scaled, weights, masks[i], hidden, scores[i])
+        places = forward_image(images[i], lookup, weights, masks[i], hidden, scores[i])
         for d in range(NUM_DIGITS):
             scores_delta[d] = scores[i, d] - (d == labels[i])
         slopes = np.where(hidden > 0, 1.0, relu_grad_inactive)
@@ -223,14 +223,14 @@ def update_weights(
                 weights_1_2[h, d] -= learning_rate * hidden[h] * scores_delta[d]
             hidden_delta[h] = delta * slopes[h] * masks[i, h]
         for p in places:  # the gradient of the other rows is 0
-            step = learning_rate * scaled[images[i, p]]
+            step = learning_rate * lookup[images[i, p]]
             for h in range(len(hidden)):
                 weights_0_1[p, h] -= step * hidden_delta[h]
     return scores
 
 
 @njit(cache=True, nogil=True)
-def add_scores(scaled, weights, images, scores):
+def add_scores(lookup, weights, images, scores):
     """Add the scores of images (N, 784), without dropout, to scores (N, 10).
 
     The hidden units are taken in blocks, see UNITS_PER_BLOCK.
@@ -240,7 +240,7 @@ def add_scores(scaled, weights, images, scores):
         block = weights[0][:, units].copy(), weights[1][units]
         mask, hidden = np.ones(len(block[1])), np.empty(len(block[1]))
         for i in range(len(images)):
-            forward_image(images[i], scaled, block, mask, hidden, scores[i])
+            forward_image(images[i], lookup, block, mask, hidden, scores[i])
 
 
 def _train(
@@ -256,7 +256,7 @@ def _train(
     input_dropout_rate: float = 0,
     relu_grad_inactive: float = 1,
 ) -> tuple[float, float]:
-    scaled = helpers.scale(PIXEL_VALUES, normalisation * (1 - input_dropout_rate))
+    lookup = helpers.scale(PIXEL_VALUES, normalisation * (1 - input_dropout_rate))
     rates = float(learning_rate), float(relu_grad_inactive)
     scores = []  # of each image, before its own update
     for start in range(0, len(images), IMAGES_PER_CALL):
@@ -265,7 +265,7 @@ def _train(
         pixels = helpers.drop_pixels(pixels, input_rng, input_dropout_rate)
         masks = helpers.dropout_mask(rng, (len(pixels), len(weights[1])), dropout_rate)
         scores.append(
-            update_weights(pixels, labels[chunk], masks, scaled, tuple(weights), *rates)
+            update_weights(pixels, labels[chunk], masks, lookup, tuple(weights), *rates)
         )
     return helpers.measure(np.concatenate(scores), labels)
 
@@ -276,8 +276,8 @@ def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
     count = max(1, min(cores, len(images) * len(weights[1]) // VALUES_PER_THREAD))
     image_parts = np.array_split(np.ascontiguousarray(images), count)
     score_parts = np.array_split(scores, count)
-    scaled = helpers.scale(PIXEL_VALUES, normalisation)
-    add = partial(add_scores, scaled, tuple(weights))
+    lookup = helpers.scale(PIXEL_VALUES, normalisation)
+    add = partial(add_scores, lookup, tuple(weights))
     with ThreadPoolExecutor(count) as threads:
         list(threads.map(add, image_parts, score_parts))  # raises what a thread raises
     return scores

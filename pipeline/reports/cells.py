@@ -27,15 +27,15 @@ def read_notebook(path: Path) -> NotebookNode:
         reason = str(error).splitlines()[0]
     except (AttributeError, TypeError):
         reason = "its JSON is that of something else"
-    next_step = "Give a notebook that Jupyter opens."
-    raise InvalidFile(path, f"is no notebook ({reason})", next_step)
+    advice = "Give a notebook that Jupyter opens."
+    raise InvalidFile(path, f"is no notebook ({reason})", advice)
 
 
 def has_tag(cell: NotebookNode, tag: str) -> bool:
     return tag in cell.metadata.get("tags", ())
 
 
-def leave_out(notebook: NotebookNode, tag: str) -> NotebookNode:
+def drop_cells(notebook: NotebookNode, tag: str) -> NotebookNode:
     """Return the notebook without the cells that have a tag."""
     cells = [cell for cell in notebook.cells if not has_tag(cell, tag)]
     return NotebookNode(notebook | {"cells": cells})

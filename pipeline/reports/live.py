@@ -93,12 +93,12 @@ def read_widget(name: str) -> str:
     return "".join(scripts) + f"export default {name}_js;\n"
 
 
-def pack(content: bytes) -> str:
+def pack_bytes(content: bytes) -> str:
     """Compress bytes, and return them as base64, the form that a page holds."""
     return base64.b64encode(zlib.compress(content)).decode()
 
 
-def collect_parts(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
+def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
     """Return what report.html.j2 needs to read drawings with a run, and to train it.
 
     In the result, `run` is for the scripts. It has no networks if the page cannot read
@@ -110,7 +110,7 @@ def collect_parts(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         parameters = from_values(record.parameters)
         training = collect_training(parameters, folder.read_data(), history, model)
     accuracy = folder.read_metrics().test_accuracy
-    networks = collect_networks(model, accuracy) if can_read(folder, model) else []
+    networks = collect_networks(model, accuracy) if can_classify(folder, model) else []
     return {
         "fields": Parameters.model_fields,
         **collect_ranges(record.parameters),
@@ -134,7 +134,7 @@ def can_train(folder: RunFolder, record: RunRecord) -> bool:
     )
 
 
-def can_read(folder: RunFolder, model: Model) -> bool:
+def can_classify(folder: RunFolder, model: Model) -> bool:
     """Return whether a page can read drawings with a run's network.
 
     It can if helpers.py is the published one, because the page's script computes the
@@ -176,10 +176,10 @@ def collect_training(
         "parameters": parameters.model_dump() | {"classes": data.classes},
         "curves": collect_curves(history),
         "digest": model.sha256,
-        "images": pack(data.x_train.tobytes()),
-        "labels": pack(data.y_train.tobytes()),
-        "validation_images": pack(images.tobytes()),
-        "validation_labels": pack(data.y_validation[:count].tobytes()),
+        "images": pack_bytes(data.x_train.tobytes()),
+        "labels": pack_bytes(data.y_train.tobytes()),
+        "validation_images": pack_bytes(images.tobytes()),
+        "validation_labels": pack_bytes(data.y_validation[:count].tobytes()),
     }
 
 
@@ -209,7 +209,7 @@ def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, A
         "accuracy": accuracy,
         "hidden_size": model.weights[0].shape[1],
         "normalisation": model.normalisation,
-        "weights": pack(
+        "weights": pack_bytes(
             b"".join(matrix.astype("<f4").tobytes() for matrix in model.weights)
         ),
         "classes": model.classes,

@@ -19,18 +19,18 @@ from traitlets.config import Config
 
 from pipeline.images.data import DIGITS
 from pipeline.network import published
-from pipeline.parameters import find_unoriginal, from_values, make_command
+from pipeline.parameters import find_changed_from_original, from_values, make_command
 from pipeline.paths import RUNS, hide_folders, to_display_path
 from pipeline.records import RunRecord
 from pipeline.reports import live, origins
 from pipeline.reports.cells import (
+    drop_cells,
     fold_set_up,
     keep_results,
-    leave_out,
     read_notebook,
 )
 from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
-from pipeline.results.files import GENERATOR, check_page, write_whole
+from pipeline.results.files import GENERATOR, atomic_write, check_page
 from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import HELPERS, STAGES
@@ -83,7 +83,7 @@ def render(
     if "diagrams" in renderer.needs:
         scripts.append("diagrams")
     has_glossary = "glossary" in renderer.needs
-    return fill(
+    return render_template(
         "page.html.j2",
         scripts,
         title=title,
@@ -112,7 +112,7 @@ def render_sections(
     return sections, renderer
 
 
-def fill(
+def render_template(
     template: str,
     scripts: Sequence[str] = ("page",),
     styles: Sequence[str] = ("live", "page"),
@@ -159,7 +159,7 @@ def write_notebook_report(
     file that this project has not made.
     """
     check_page(output)
-    node = leave_out(read_notebook(notebook), ERROR_CELL)
+    node = drop_cells(read_notebook(notebook), ERROR_CELL)
     first = next(
         (cell.source for cell in node.cells if cell.cell_type == "markdown"), ""
     )
@@ -171,7 +171,7 @@ def write_notebook_report(
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
         html = remove_dead_links(html)
-    write_whole(output, hide_folders(html).encode())
+    atomic_write(output, hide_folders(html).encode())
 
 
 def remove_dead_links(html: str) -> str:
@@ -194,7 +194,7 @@ def choose_path(name: str) -> Path:
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     """Write the report of a finished run. Its run.json need not exist yet."""
-    write_whole(folder.report_path, render_run(folder, record).encode())
+    atomic_write(folder.report_path, render_run(folder, record).encode())
 
 
 def render_run(
@@ -213,12 +213,12 @@ def render_run(
     notebooks = {stem: keep_results(node) for stem, node in nodes.items()}
     source = str(record.parameters["source"])
     if not origins.is_mnist(source, record.inputs):
-        notebooks = {k: leave_out(node, MNIST_TAG) for k, node in notebooks.items()}
+        notebooks = {k: drop_cells(node, MNIST_TAG) for k, node in notebooks.items()}
     # The page has a title of its own, so the headings of its notebooks are lowered.
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), 1))
     place = "" if is_public else describe_place(record)
     credits = origins.collect_credits({source: record.inputs})
-    html = fill(
+    html = render_template(
         "report.html.j2",
         ["page", "report"],
         title=make_title(folder),
@@ -227,7 +227,7 @@ def render_run(
         origins={"place": place, "credits": credits},
         glossary=render_glossary(),
         **summarise_run(folder, record),
-        **live.collect_parts(folder, record),
+        **live.collect_template_values(folder, record),
     )
     return hide_folders(html)
 
@@ -266,7 +266,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "parameters": parameters,
         "source": parameters.source,
         "comparisons": published.compare(metrics.model_dump()),
-        "unoriginal": find_unoriginal(parameters),
+        "unoriginal": find_changed_from_original(parameters),
         "command": make_command(parameters.model_dump(), run_dir),
         "published_helpers": has_published_helpers(record.inputs),
         "helpers_path": to_display_path(helpers) if helpers else "",

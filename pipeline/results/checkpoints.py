@@ -19,13 +19,13 @@ from pipeline.errors import Diverged, InvalidFile
 from pipeline.images.arrays import Layout, Weights, read_arrays, to_npz
 from pipeline.records import History, RunRecord
 from pipeline.results import provenance
-from pipeline.results.files import write_whole
-from pipeline.results.model import name_weights, take_weights
+from pipeline.results.files import atomic_write
+from pipeline.results.model import name_weights, select_weights
 from pipeline.results.run_folder import RunFolder
 
 SECONDS = 2.0  # between two saves
 LAYOUT: Layout = {"progress": ("U", ())}
-NEXT_STEP = "Training starts from the beginning."
+ADVICE = "Training starts from the beginning."
 Generator = np.random.RandomState | np.random.Generator
 
 
@@ -55,7 +55,7 @@ class Checkpoints:
 
     def __init__(self, folder: RunFolder) -> None:
         record = folder.find_record() if folder.is_run_by_command else None
-        self.key = provenance.make_key(record) if record else None
+        self.key = provenance.make_training_key(record) if record else None
         self.path, self.saved_at = folder.checkpoint_path, time.monotonic()
         self.started_at = self.saved_at
 
@@ -90,7 +90,7 @@ class Checkpoints:
         }
         text = json.dumps(progress, default=np.ndarray.tolist)
         weights = name_weights(checkpoint.weights)
-        write_whole(self.path, to_npz(progress=text, **weights))
+        atomic_write(self.path, to_npz(progress=text, **weights))
         self.saved_at = time.monotonic()
 
 
@@ -112,8 +112,8 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
 
     Raises InvalidFile if it is missing or damaged.
     """
-    arrays = read_arrays(path, LAYOUT, NEXT_STEP)
-    weights = take_weights(arrays, path, NEXT_STEP)
+    arrays = read_arrays(path, LAYOUT, ADVICE)
+    weights = select_weights(arrays, path, ADVICE)
     return weights, json.loads(str(arrays["progress"]))
 
 
@@ -125,7 +125,7 @@ def prepare_to_resume(folder: RunFolder, record: RunRecord) -> RunRecord:
     """
     try:
         _, progress = read_checkpoint(folder.checkpoint_path)
-        if progress["key"] == provenance.make_key(record):
+        if progress["key"] == provenance.make_training_key(record):
             epoch, seconds = len(progress["history"]), round(progress["seconds"], 1)
             return record.replace(resumed_after_epoch=epoch, duration_s=seconds)
     except InvalidFile:

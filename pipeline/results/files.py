@@ -52,7 +52,7 @@ def check_parents(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Lock a folder until the block or the process ends.
 
     The folder is made if it is missing. Raises CommandFailed if another command has
@@ -84,7 +84,7 @@ def is_locked(folder: Path) -> bool:
         return False
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds either its old content or all of the new.
 
     The content goes to a temporary file in the same folder, which is then renamed.
@@ -108,7 +108,7 @@ def check_unchanged(path: Path, now: str, before: str) -> None:
         raise InvalidFile(path, problem, "Run this notebook again.")
 
 
-def remove_parts(folder: Path, names: Iterable[str]) -> None:
+def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
     """Remove the partial files of these names that a killed process left."""
     for name in names:
         for part in folder.glob(f".{name}.*.part"):

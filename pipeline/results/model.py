@@ -29,11 +29,11 @@ class Model:
     note: str | None = None
 
     @classmethod
-    def read(cls, path: Path, next_step: str) -> "Model":
+    def read(cls, path: Path, advice: str) -> "Model":
         """Read a model.npz. Raises InvalidFile if it is missing or damaged."""
         layout: Layout = {"normalisation": ("float64", ())}
-        arrays = read_arrays(path, layout, next_step)
-        weights = take_weights(arrays, path, next_step)
+        arrays = read_arrays(path, layout, advice)
+        weights = select_weights(arrays, path, advice)
         note = str(arrays["note"]) if "note" in arrays else None
         normalisation = float(arrays["normalisation"])
         return cls(weights, normalisation, data.read_classes(arrays), note)
@@ -71,7 +71,7 @@ def name_weights(weights: Weights) -> dict[str, np.ndarray]:
     return {WEIGHTS.format(i, i + 1): matrix for i, matrix in enumerate(weights)}
 
 
-def take_weights(arrays: Arrays, path: Path, next_step: str) -> Weights:
+def select_weights(arrays: Arrays, path: Path, advice: str) -> Weights:
     """Return the weight matrices among a file's arrays, in the order of the layers.
 
     Raises InvalidFile if one is missing, or is not a float64 matrix.
@@ -83,9 +83,9 @@ def take_weights(arrays: Arrays, path: Path, next_step: str) -> Weights:
     names = [WEIGHTS.format(number, number + 1) for number in range(count)]
     for name in names:
         if name not in found:
-            raise InvalidFile(path, f"has no array {name}", next_step)
+            raise InvalidFile(path, f"has no array {name}", advice)
         if found[name].ndim != 2 or found[name].dtype != np.float64:
             problem = f"has {name} {found[name].dtype} {found[name].shape}"
             problem += ", but must have a float64 matrix"
-            raise InvalidFile(path, problem, next_step)
+            raise InvalidFile(path, problem, advice)
     return tuple(found[name] for name in names)

@@ -72,7 +72,7 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
     if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
     code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
-    code["helpers.py"] = digest_helpers()  # this keeps the text for `take_helpers`
+    code["helpers.py"] = digest_helpers()  # this keeps the text for `get_helpers`
     groups = {
         "array": images.source_sha256 if images else {},
         "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
@@ -114,7 +114,7 @@ def check_helpers() -> None:
         )
 
 
-def check_imported() -> None:
+def check_imported_helpers() -> None:
     """Raise InvalidInput if the imported helpers.py is not the one on disk."""
     helpers = sys.modules.get("helpers")
     if helpers is None:
@@ -127,7 +127,7 @@ def check_imported() -> None:
         raise InvalidInput(f"{problem}. Restart the kernel, and run all cells again.")
 
 
-def take_group(inputs: Mapping[str, str], group: str) -> Inputs:
+def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
     """Return the inputs of a group, such as "code", without this word before them."""
     start = f"{group} "
     return {
@@ -137,19 +137,19 @@ def take_group(inputs: Mapping[str, str], group: str) -> Inputs:
     }
 
 
-def keep_training_inputs(inputs: Mapping[str, str]) -> Inputs:
+def select_training_inputs(inputs: Mapping[str, str]) -> Inputs:
     """Return the inputs that a training depends on."""
     return {k: value for k, value in inputs.items() if k not in EVALUATION_INPUTS}
 
 
-def make_key(record: RunRecord) -> str:
+def make_training_key(record: RunRecord) -> str:
     """Return the digest of all that a training depends on."""
-    inputs = keep_training_inputs(record.inputs)
+    inputs = select_training_inputs(record.inputs)
     text = json.dumps(record.parameters | inputs, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def compare(before: RunRecord, now: RunRecord) -> list[str]:
+def list_changes(before: RunRecord, now: RunRecord) -> list[str]:
     """Describe each parameter and input that differs between two records.
 
     Only what `now` names is compared.
@@ -198,7 +198,7 @@ def digest_cells(notebook: Path) -> str:
     return digest
 
 
-def take_notebook(path: Path, digest: str) -> bytes:
+def get_notebook(path: Path, digest: str) -> bytes:
     """Return the content of a notebook whose cells had this digest.
 
     Raises CommandFailed if the notebook has changed since its digest was recorded.
@@ -211,6 +211,6 @@ def take_notebook(path: Path, digest: str) -> bytes:
     return _contents_by_digest[digest]
 
 
-def take_helpers(inputs: Mapping[str, str]) -> bytes:
+def get_helpers(inputs: Mapping[str, str]) -> bytes:
     """Return the content of the helpers.py that these inputs name."""
     return _contents_by_digest[inputs[NETWORK]]

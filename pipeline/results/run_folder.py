@@ -22,11 +22,11 @@ from pipeline.paths import BASE, ROOT, to_display_path
 from pipeline.records import Epoch, History, Metrics, RunRecord, Status
 from pipeline.results import provenance, stages
 from pipeline.results.files import (
+    atomic_write,
     check_folder,
     check_unchanged,
-    lock,
-    remove_parts,
-    write_whole,
+    lock_folder,
+    remove_partial_files,
 )
 from pipeline.results.model import Model
 from pipeline.results.stages import Stage
@@ -71,7 +71,7 @@ class RunFolder:
         folder = cls(namespace["run_dir"])
         if not folder.is_run_by_command:  # else the command has checked the rest
             provenance.check_helpers()
-            provenance.check_imported()
+            provenance.check_imported_helpers()
         return folder
 
     @property
@@ -89,7 +89,7 @@ class RunFolder:
         return bool(self.digest()) and not self.record_path.exists()
 
     @property
-    def next_step(self) -> str:
+    def advice(self) -> str:
         """Return what to do about a file that is missing or damaged."""
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
@@ -102,31 +102,31 @@ class RunFolder:
         return self.path / stage.executed_name
 
     def read_data(self) -> Data:
-        return Data.read(self.data_path, self.next_step)
+        return Data.read(self.data_path, self.advice)
 
     def read_model(self) -> Model:
-        return Model.read(self.model_path, self.next_step)
+        return Model.read(self.model_path, self.advice)
 
     def read_answers(self) -> np.ndarray:
         """Read the answers to the test images, (N,) uint8."""
         layout: Layout = {"answers": ("uint8", ("N",))}
-        return read_arrays(self.answers_path, layout, self.next_step)["answers"]
+        return read_arrays(self.answers_path, layout, self.advice)["answers"]
 
     def read_history(self) -> History:
-        epochs = records.read_record(self.history_path, records.HISTORY, self.next_step)
+        epochs = records.read_record(self.history_path, records.HISTORY, self.advice)
         return [epoch.model_dump(exclude_none=True) for epoch in epochs]
 
     def read_metrics(self) -> Metrics:
-        return records.read_record(self.metrics_path, Metrics, self.next_step)
+        return records.read_record(self.metrics_path, Metrics, self.advice)
 
     def read_record(self) -> RunRecord:
-        next_step = self.next_step
+        advice = self.advice
         if self.has_results_without_record and not self.is_point:
             problem = "A run that the notebooks make alone, as in JupyterLab, has no "
             problem += "record, so it cannot be verified or compared"
             command = "python -m pipeline run --run-dir runs/NAME -p PARAMETER VALUE"
-            next_step = f"{problem}. To make one that can be: {command}"
-        return records.read_record(self.record_path, RunRecord, next_step)
+            advice = f"{problem}. To make one that can be: {command}"
+        return records.read_record(self.record_path, RunRecord, advice)
 
     def find_record(self) -> RunRecord | None:
         with contextlib.suppress(InvalidFile):
@@ -148,8 +148,8 @@ class RunFolder:
         else:
             return record, parameters.from_values(record.parameters)
         command = parameters.make_command(record.parameters, self.display_path)
-        next_step = self.next_step if self.is_point else f"Make it again: {command}"
-        raise InvalidFile(self.path, problem, next_step)
+        advice = self.advice if self.is_point else f"Make it again: {command}"
+        raise InvalidFile(self.path, problem, advice)
 
     def check_helpers(self, record: RunRecord) -> None:
         """Raise InvalidInput if helpers.py is not the one of this run."""
@@ -214,7 +214,7 @@ class RunFolder:
 
     def write_record(self, record: RunRecord) -> None:
         """Write run.json. A run that is done needs no checkpoint any more."""
-        write_whole(self.record_path, records.to_json(record))
+        atomic_write(self.record_path, records.to_json(record))
         if record.status == Status.DONE:
             self.checkpoint_path.unlink(missing_ok=True)
 
@@ -237,9 +237,9 @@ class RunFolder:
             return
         else:
             check_folder(
-                self.path, "sweep.json", (".ipynb", *stages.list_made_before(stage))
+                self.path, "sweep.json", (".ipynb", *stages.list_earlier_files(stage))
             )
-            with lock(self.path):
+            with lock_folder(self.path):
                 self._replace(stage, files)
         print(f"{names} stored")
 
@@ -250,7 +250,7 @@ class RunFolder:
         for name in (stages.REPORT, *reversed(made)):
             (self.path / name).unlink(missing_ok=True)
         for path, content in files.items():
-            write_whole(path, content)
+            atomic_write(path, content)
 
     def clear(self) -> None:
         """Remove the files of an earlier run, except run.json and its checkpoint.
@@ -259,7 +259,7 @@ class RunFolder:
         """
         for name in stages.CLEARED_FILES:
             (self.path / name).unlink(missing_ok=True)
-        remove_parts(self.path, stages.RUN_FILES)
+        remove_partial_files(self.path, stages.RUN_FILES)
 
     def digest(self, names: Iterable[str] = stages.RESULT_FILES) -> dict[str, str]:
         """Return the SHA-256 of each of these files that exists, by its name."""
@@ -279,14 +279,14 @@ class RunFolder:
             expected.pop(self.data_path.name, None)
         return [name for name, digest in expected.items() if now.get(name) != digest]
 
-    def find_differences(self, now: RunRecord) -> list[str]:
+    def describe_differences(self, now: RunRecord) -> list[str]:
         """Describe how the run differs from one that would be made now, if it does."""
         before = self.find_record()
         if before is None:
             return ["a run.json that is missing or cannot be read"]
         if before.status != Status.DONE:
             last = f"the last run, which did not finish (its status is {before.status})"
-            return [last, *provenance.compare(before, now)]
+            return [last, *provenance.list_changes(before, now)]
         problem = "which has been removed or altered since"
         altered = [f"{name}, {problem}" for name in self.list_altered(before)]
-        return provenance.compare(before, now) + altered
+        return provenance.list_changes(before, now) + altered

@@ -42,7 +42,7 @@ CLEARED_FILES = (*reversed(RESULT_FILES), *PAGES, HELPERS, README)  # before a r
 RUN_FILES = (*CLEARED_FILES, CHECKPOINT, RECORD)
 
 
-def list_made_before(stage: Stage) -> list[str]:
+def list_earlier_files(stage: Stage) -> list[str]:
     """Return the names of the files that earlier stages write."""
     earlier = takewhile(lambda each: each != stage, STAGES)
     return [name for each in earlier for name in each.files]

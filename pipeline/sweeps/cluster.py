@@ -85,7 +85,7 @@ def watch_workers(client: Client) -> None:
 
 def check_workers(client: Client, wanted: RunRecord) -> None:
     """Raise CommandFailed if a worker cannot train a point with these inputs."""
-    answers = client.run(find_obstacle, to_json(wanted), on_error="return")
+    answers = client.run(describe_incompatibility, to_json(wanted), on_error="return")
     for address, answer in answers.items():
         if isinstance(answer, Exception):
             answer = f"cannot import the project ({answer})"
@@ -93,13 +93,13 @@ def check_workers(client: Client, wanted: RunRecord) -> None:
             raise CommandFailed(f"The worker at {address} {answer}.")
 
 
-def find_obstacle(record: bytes) -> str:
+def describe_incompatibility(record: bytes) -> str:
     """Return why this worker cannot train the point of this record, or ""."""
     if multiprocessing.current_process().daemon:
         return "has a nanny, so it can start no process: start it with --no-nanny"
     wanted = RunRecord.model_validate_json(record)
     own = wanted.replace(inputs=provenance.collect_inputs(None, [TRAINING]))
-    changes = provenance.compare(wanted, own)
+    changes = provenance.list_changes(wanted, own)
     return f"differs in {'; '.join(changes)}" if changes else ""
 
 
@@ -109,7 +109,7 @@ def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
     In the files, the point's own folder, `place`, replaces the temporary one.
     """
     who = f"The worker at {get_worker().address}"
-    obstacle = find_obstacle(record)
+    obstacle = describe_incompatibility(record)
     if obstacle:
         raise CommandFailed(f"{who} {obstacle}.")
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:

@@ -123,7 +123,7 @@ def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
     seen: set[str] = set()
     for _ in range(MAX_DRAWS * search.n_candidates):
         candidate = {
-            name: _draw(each, rng.random_sample(), name in WHOLE)
+            name: _compute_quantile(each, rng.random_sample(), name in WHOLE)
             for name, each in search.parameters.items()
         }
         if repr(candidate) not in seen:
@@ -137,7 +137,7 @@ def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
     )
 
 
-def _draw(distribution: Distribution, fraction: float, is_whole: bool) -> Any:
+def _compute_quantile(distribution: Distribution, fraction: float, is_int: bool) -> Any:
     """Return the value of a distribution at this fraction, in [0, 1).
 
     Numbers are rounded to three significant digits, so they do not depend on how a
@@ -146,10 +146,10 @@ def _draw(distribution: Distribution, fraction: float, is_whole: bool) -> Any:
     if distribution.values is not None:
         return distribution.values[int(fraction * len(distribution.values))]
     low, high = float(distribution.min or 0), float(distribution.max or 0)
-    end = high + is_whole  # integers are rounded down, so their range ends at high + 1
+    end = high + is_int  # integers are rounded down, so their range ends at high + 1
     if distribution.distribution == "log_uniform":
         value = low * (end / low) ** fraction
     else:
         value = low + fraction * (end - low)
     value = min(max(float(f"{value:.3g}"), low), high)
-    return math.floor(value) if is_whole else value
+    return math.floor(value) if is_int else value

@@ -13,19 +13,19 @@ from pydantic import ValidationError
 
 from pipeline.errors import InvalidFile
 from pipeline.execution import runs
-from pipeline.execution.process import open_threads
+from pipeline.execution.process import open_thread_pool
 from pipeline.records import TestEvaluation
 from pipeline.results import provenance
-from pipeline.results.files import write_whole
+from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.sweep import Point, Sweep
-from pipeline.sweeps.table import identify
+from pipeline.sweeps.table import make_config_key
 
 FILE = "test_evaluations.jsonl"
 
 
-def evaluate(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
+def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
     """Execute 03_evaluate for finished points, after listing all of them.
 
     at_a_time: how many points to evaluate at once.
@@ -34,7 +34,7 @@ def evaluate(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
     NotebookFailed if 03_evaluate fails.
     """
     add_test_evaluations(sweep.path, points)
-    with open_threads(at_a_time) as threads:
+    with open_thread_pool(at_a_time) as threads:
         list(threads.map(partial(_evaluate_point, sweep), points))
 
 
@@ -51,13 +51,13 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
     If this process is killed midway, the record names only the files of the
     training, so the point is evaluated again.
     """
-    folder, inputs = point.folder, point.record_if_evaluated.inputs
+    folder, inputs = point.folder, point.expected_record.inputs
     record = folder.read_record()
     outputs = {name: record.outputs[name] for name in TRAINING.files}
-    record = record.replace(inputs=point.record_if_trained.inputs, outputs=outputs)
+    record = record.replace(inputs=point.training_record.inputs, outputs=outputs)
     point.record_result(record)
-    write_whole(folder.data_path, sweep.split(point.parameters).to_bytes())
-    write_whole(folder.helpers_path, sweep.helpers)
+    atomic_write(folder.data_path, sweep.split(point.parameters).to_bytes())
+    atomic_write(folder.helpers_path, sweep.helpers)
     try:
         found = runs.execute_stages(folder, record.parameters, inputs, [EVALUATION])
     finally:
@@ -65,7 +65,7 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
     point.record_result(record.replace(inputs=inputs, outputs=outputs | found))
 
 
-def report(run_dir: str) -> Path:
+def write_report(run_dir: str) -> Path:
     """Write the report of a finished run or of a selected point, and return its path.
 
     Raises InvalidFile for a point that has not been evaluated, because only
@@ -75,7 +75,7 @@ def report(run_dir: str) -> Path:
     if folder.is_point and folder.metrics_path.name not in folder.read_record().outputs:
         problem = "was not selected by its sweep, so it has no test metrics"
         raise InvalidFile(folder.path, problem, "Name its sweep, or a selected point.")
-    return runs.report(folder)
+    return runs.write_report(folder)
 
 
 def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
@@ -86,15 +86,15 @@ def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
         line = TestEvaluation(
             point=point.id,
             parameters=dict(point.parameters),
-            code=digest_training_code(point.record_if_evaluated.inputs),
+            code=digest_training_code(point.expected_record.inputs),
         )
         lines += line.model_dump_json().encode() + b"\n"
-    write_whole(path, lines)
+    atomic_write(path, lines)
 
 
 def digest_training_code(inputs: dict[str, str]) -> str:
     """Return the first digits of a digest of all the code that trains a point."""
-    trained = provenance.keep_training_inputs(inputs)
+    trained = provenance.select_training_inputs(inputs)
     names = [name for name in sorted(trained) if name.startswith(("cells ", "code "))]
     code = [trained[name] for name in names]
     return hashlib.sha256("".join(code).encode()).hexdigest()[:12]
@@ -124,7 +124,7 @@ def describe_test_evaluations(
 
     A configuration that was trained again with other code counts as another one.
     """
-    keys = [(identify(each.parameters), each.code) for each in evaluations]
+    keys = [(make_config_key(each.parameters), each.code) for each in evaluations]
     different = list(dict.fromkeys(keys))
     count = len(different)
     lines = [f"configurations of this sweep, evaluated on the test images: {count}"]

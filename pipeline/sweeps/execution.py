@@ -15,15 +15,15 @@ from loky import cpu_count
 
 from pipeline import records
 from pipeline.errors import CommandFailed, InvalidFile, InvalidInput, NotebookFailed
-from pipeline.execution.process import open_threads, start_fork_server
+from pipeline.execution.process import open_thread_pool, start_fork_server
 from pipeline.network.published import format_duration, format_metric
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status, SweepRecord
 from pipeline.reports.origins import SWEEP_README, describe_origins
-from pipeline.results.files import lock, write_whole
+from pipeline.results.files import atomic_write, lock_folder
 from pipeline.sweeps import evaluation, table, training
 from pipeline.sweeps.progress import Progress, log_state
-from pipeline.sweeps.sweep import Point, Sweep, prepare
+from pipeline.sweeps.sweep import Point, Sweep, prepare_sweep
 from pipeline.sweeps.table import make_table
 
 RESULTS_INTERVAL = 10.0  # seconds between two versions of results.csv
@@ -59,17 +59,17 @@ def run_sweep(
         problem = "A sweep on a Dask cluster needs distributed, which is not installed"
         advice = "(uv) pip install -e '.[cluster]' in the project's folder adds it"
         raise InvalidInput(f"{problem}: {advice}.")
-    sweep = source if isinstance(source, Sweep) else prepare(source, sweep_dir)
+    sweep = source if isinstance(source, Sweep) else prepare_sweep(source, sweep_dir)
     for warning in sweep.warnings:
         log.warning(warning)
     if dry_run:
         log_state(sweep, len(sweep.find_jobs(retry_failed)))
         return make_table(sweep)
-    with lock(sweep.path):
+    with lock_folder(sweep.path):
         start_fork_server()
         jobs = sweep.find_jobs(retry_failed)
         log_state(sweep, len(jobs))
-        train(sweep, jobs, workers, scheduler)
+        train_points(sweep, jobs, workers, scheduler)
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
         if with_report and (jobs or is_new or not sweep.report_path.exists()):
             log.info("writing the report")
@@ -92,7 +92,7 @@ def open_trainer(
         from pipeline.sweeps import cluster
 
         contents = {sweep.make_data(point.parameters) for point in jobs}
-        wanted = jobs[0].record_if_trained
+        wanted = jobs[0].training_record
         with cluster.open_cluster(scheduler, wanted, contents) as submit:
             yield submit
     else:
@@ -101,11 +101,11 @@ def open_trainer(
 
             # The code is the same for each source.
             notebooks.check_loaded_code(next(iter(sweep.inputs.values())))
-        with open_threads(workers or cpu_count()) as threads:  # idle without jobs
+        with open_thread_pool(workers or cpu_count()) as threads:  # idle without jobs
             yield lambda *job: threads.submit(training.train_point, *job)
 
 
-def train(
+def train_points(
     sweep: Sweep, jobs: Sequence[Point], workers: int | None, scheduler: str | None
 ) -> None:
     """Train the points, and record each as soon as it has ended.
@@ -119,12 +119,12 @@ def train(
     try:
         with open_trainer(sweep, jobs, workers, scheduler) as submit:
             has_begun = True
-            _begin_folder(sweep, bool(jobs))
+            _prepare_folder(sweep, bool(jobs))
             write_results(sweep)
             futures = {}
             for point in jobs:
                 content = sweep.make_data(point.parameters)
-                futures[submit(point.folder, point.record_if_trained, content)] = point
+                futures[submit(point.folder, point.training_record, content)] = point
             for future in as_completed(futures):
                 point = futures.pop(future)
                 point.record_result(*future.result())
@@ -141,7 +141,7 @@ def train(
             write_results(sweep)
 
 
-def _begin_folder(sweep: Sweep, has_jobs: bool) -> None:
+def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:
     """Write sweep.json, helpers.py.txt and README.txt, and delete the report.
 
     If there are no jobs, and the sweep is as it was, all these files stay.
@@ -151,9 +151,9 @@ def _begin_folder(sweep: Sweep, has_jobs: bool) -> None:
         before = records.read_record(sweep.record_path, SweepRecord, "")
     if has_jobs or before != record:
         sweep.report_path.unlink(missing_ok=True)
-        write_whole(sweep.helpers_path, sweep.helpers)
-        write_whole(sweep.readme_path, SWEEP_README.encode())
-        write_whole(sweep.record_path, records.to_json(record))
+        atomic_write(sweep.helpers_path, sweep.helpers)
+        atomic_write(sweep.readme_path, SWEEP_README.encode())
+        atomic_write(sweep.record_path, records.to_json(record))
 
 
 def write_results(sweep: Sweep) -> pd.DataFrame:
@@ -161,7 +161,7 @@ def write_results(sweep: Sweep) -> pd.DataFrame:
     found = make_table(sweep)
     current = found[found["status"] != Status.OUTDATED]
     content = current.to_csv(index=False, lineterminator="\n")
-    write_whole(sweep.results_path, content.encode())
+    atomic_write(sweep.results_path, content.encode())
     return found
 
 
@@ -182,10 +182,10 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     selected = [sweep.points[name] for name in table.find_points(found, best)]
     left = [point for point in selected if not evaluation.is_evaluated(point)]
     if left:
-        count = table.count_of(len(left), "point")
+        count = table.format_count(len(left), "point")
         log.info(f"evaluating {count} on the test images")
         try:
-            evaluation.evaluate(sweep, left, at_a_time)
+            evaluation.evaluate_points(sweep, left, at_a_time)
         except (InvalidInput, NotebookFailed) as error:
             raise CommandFailed(f"All points are kept, but: {error}") from error
         found = write_results(sweep)

@@ -9,7 +9,7 @@ from pipeline.parameters import describe
 from pipeline.records import Status
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
-from pipeline.sweeps.table import count_of, find_varied, make_table
+from pipeline.sweeps.table import find_varied, format_count, make_table
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ def log_state(sweep: Sweep, left: int) -> None:
     done = statuses.count(Status.DONE)
     failed = len(statuses) - done - left
     more = f", {failed:,} failed or diverged before" if failed else ""
-    total = count_of(len(statuses), "point")
+    total = format_count(len(statuses), "point")
     log.info(f"{total}: {done:,} done, {left:,} to run{more}")
     if left and not has_published_helpers(*sweep.inputs.values()):
         log.info(NOTE)

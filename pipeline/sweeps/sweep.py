@@ -1,7 +1,7 @@
 """Hold a sweep: its definition, its folder, its points, and what they need.
 
-`prepare` makes one from a YAML file to run it, and `read_sweep` reads one that has been
-started.
+`prepare_sweep` makes one from a YAML file to run it, and `read_sweep` reads one that
+has been started.
 """
 
 import logging
@@ -18,28 +18,28 @@ from pipeline.images.data import Data
 from pipeline.parameters import Parameters
 from pipeline.records import Metrics, RunRecord, Status, SweepDefinition, SweepRecord
 from pipeline.results import provenance
-from pipeline.results.files import check_folder, write_whole
+from pipeline.results.files import atomic_write, check_folder
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, HELPERS, README, TRAINING
 from pipeline.sweeps.definition import list_points, read_definition
 
 UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
 log = logging.getLogger(__name__)
-NEXT_STEP = "Run the sweep: python -m pipeline sweep FILE.yaml"
+ADVICE = "Run the sweep: python -m pipeline sweep FILE.yaml"
 
 
 @dataclass(eq=False)
 class Point:
     """One point of a sweep, with its record if it has been run.
 
-    record_if_evaluated: the one it would get if it were trained and evaluated now.
+    expected_record: the one it would get if it were trained and evaluated now.
     changes: how its record differs from that one in what its training depends on. If
         there are any changes, the point is outdated.
     """
 
     parameters: Parameters
     folder: RunFolder
-    record_if_evaluated: RunRecord
+    expected_record: RunRecord
     record: RunRecord | None = None
     changes: list[str] = field(default_factory=list)
 
@@ -48,10 +48,10 @@ class Point:
         return self.folder.path.name
 
     @property
-    def record_if_trained(self) -> RunRecord:
+    def training_record(self) -> RunRecord:
         """Return the record with which its training would begin now."""
-        inputs = provenance.keep_training_inputs(self.record_if_evaluated.inputs)
-        return self.record_if_evaluated.replace(inputs=inputs)
+        inputs = provenance.select_training_inputs(self.expected_record.inputs)
+        return self.expected_record.replace(inputs=inputs)
 
     @property
     def status(self) -> Status | None:
@@ -63,7 +63,7 @@ class Point:
         """Read the point's record, and compare it with what it would be now."""
         self.record, self.changes = self.folder.find_record(), []
         if self.record:
-            self.changes = provenance.compare(self.record, self.record_if_trained)
+            self.changes = provenance.list_changes(self.record, self.training_record)
 
     def record_result(
         self, record: RunRecord, files: Mapping[str, bytes] | None = None
@@ -75,7 +75,7 @@ class Point:
         if files:
             self.folder.clear()
         for name, content in (files or {}).items():
-            write_whole(self.folder.path / name, content)
+            atomic_write(self.folder.path / name, content)
         self.record, self.changes = record, []
         self.folder.write_record(record)
 
@@ -87,8 +87,8 @@ class Point:
         if self.status != Status.DONE or not self.record:
             return None
         is_evaluated = self.folder.metrics_path.name in self.record.outputs
-        wanted = self.record_if_evaluated
-        if not is_evaluated or provenance.compare(self.record, wanted):
+        wanted = self.expected_record
+        if not is_evaluated or provenance.list_changes(self.record, wanted):
             return None
         try:
             return self.folder.read_metrics()
@@ -135,7 +135,7 @@ class Sweep:
     @property
     def helpers(self) -> bytes:
         """Return the text of the helpers.py that trains the points."""
-        return provenance.take_helpers(next(iter(self.inputs.values())))
+        return provenance.get_helpers(next(iter(self.inputs.values())))
 
     def to_record(self) -> SweepRecord:
         return SweepRecord(
@@ -195,7 +195,7 @@ class Sweep:
         return self._contents[key]
 
 
-def prepare(
+def prepare_sweep(
     source: Path | str | Mapping[str, Any], sweep_dir: str | None = None
 ) -> Sweep:
     """Check a sweep, and collect what its points need: images, code and versions.
@@ -228,7 +228,7 @@ def read_sweep(sweep_dir: Path | str) -> Sweep:
     Raises InvalidFile if sweep.json is missing or damaged.
     """
     path = paths.BASE / sweep_dir
-    record = records.read_record(path / "sweep.json", SweepRecord, NEXT_STEP)
+    record = records.read_record(path / "sweep.json", SweepRecord, ADVICE)
     fields = record.model_dump(include=set(SweepDefinition.model_fields))
     definition = SweepDefinition.model_validate(fields)
     points = {name: parameters.from_values(each) for name, each in record.ids.items()}

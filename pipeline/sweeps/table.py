@@ -29,7 +29,7 @@ ADVICE = {
 }
 
 
-def identify(values: Any) -> str:
+def make_config_key(values: Any) -> str:
     """Return the key of a configuration: the id of all parameters but the seed."""
     return make_id({name: values[name] for name in CONFIGURATION})
 
@@ -53,7 +53,7 @@ def _make_row(point: Point) -> dict[str, object]:
     metrics = record.metrics if record else None
     tested = point.find_metrics()
     values = dict(point.parameters)
-    row: dict[str, object] = {"id": point.id, "configuration": identify(values)}
+    row: dict[str, object] = {"id": point.id, "configuration": make_config_key(values)}
     row |= {"status": str(point.status or NOT_RUN)} | values
     row |= {name: getattr(metrics, name, None) for name in TrainingMetrics.model_fields}
     row |= {name: getattr(tested, name, None) for name in TEST_METRICS}
@@ -87,15 +87,15 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     keys = pd.DataFrame(
         {
             "incomplete": ~ranking["complete"],
-            "mean": _orient(ranking["mean"], sweep.select),
-            "other": _orient(done[other].mean().reindex(ranking.index), other),
+            "mean": _make_sort_key(ranking["mean"], sweep.select),
+            "other": _make_sort_key(done[other].mean().reindex(ranking.index), other),
         }
     )
     order = keys.sort_values(list(keys.columns), kind="stable").index
     return pd.DataFrame(ranking.loc[order]).reset_index()
 
 
-def _orient(means: pd.Series, metric: str) -> pd.Series:
+def _make_sort_key(means: pd.Series, metric: str) -> pd.Series:
     """Return means so that the best one is the smallest.
 
     They are rounded, because a sum in another order differs in its last digits.
@@ -181,7 +181,7 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
     failed = table[is_failed(table, sweep)]
     if failed.empty:  # all candidates of a search have diverged
         failed = table[table["status"] == Status.DIVERGED]
-    lines = [f"{len(failed)} of {count_of(len(table), 'point')} did not finish:"]
+    lines = [f"{len(failed)} of {format_count(len(table), 'point')} did not finish:"]
     errors = failed["error"].fillna("").str.partition("\n")[0]
     groups = failed.groupby(["status", errors], sort=False)["id"]
     for (status, error), ids in list(groups)[:20]:
@@ -192,7 +192,7 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
     return "\n".join(lines)
 
 
-def count_of(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

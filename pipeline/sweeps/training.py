@@ -8,11 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from pipeline.errors import InvalidFile, NotebookFailed
-from pipeline.execution.machine import describe_origin
+from pipeline.execution.machine import collect_origin
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status, TrainingMetrics, now
 from pipeline.results.checkpoints import prepare_to_resume
-from pipeline.results.files import write_whole
+from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import TRAINING
 
@@ -34,12 +34,12 @@ def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> Trained
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 
     begun = {"status": Status.RUNNING, "started": now()}
-    record = record.replace(**begun, origin=describe_origin())
+    record = record.replace(**begun, origin=collect_origin())
     record = prepare_to_resume(folder, record)
     started, earlier_s = time.monotonic(), record.duration_s or 0
     folder.write_record(record)
     folder.clear()
-    write_whole(folder.data_path, content)
+    atomic_write(folder.data_path, content)
     try:
         notebooks.execute(
             TRAINING.notebook,

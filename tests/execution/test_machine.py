@@ -6,14 +6,14 @@ import sys
 from tests.commands import Project
 
 DESCRIBE = """
-from pipeline.execution.machine import describe_origin
-print(describe_origin().commit)
+from pipeline.execution.machine import collect_origin
+print(collect_origin().commit)
 """
 ON_ONE_CORE = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from pipeline.execution.machine import describe_origin
-print(describe_origin().cores)
+from pipeline.execution.machine import collect_origin
+print(collect_origin().cores)
 """
 
 

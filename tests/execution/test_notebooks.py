@@ -23,7 +23,7 @@ import helpers
 from pipeline import parameters
 from pipeline.errors import Diverged, InvalidFile, NotebookFailed
 from pipeline.execution import environment, notebooks
-from pipeline.execution.notebooks import execute, execute_in_place
+from pipeline.execution.notebooks import execute, execute_and_overwrite
 from pipeline.execution.process import NotebookProcess
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.run_folder import RunFolder
@@ -273,14 +273,14 @@ def test_in_place_a_notebook_loses_what_differs_from_run_to_run(tmp_path):
     )
     notebook = write_notebook(tmp_path / "a.ipynb", cell)
     (tmp_path / ".a.ipynb").write_text("mine")
-    execute_in_place(notebook)
+    execute_and_overwrite(notebook)
     node = nbformat.read(notebook, as_version=4)
     assert set(node.metadata) == {"kernelspec", "language_info"}
     assert node.cells[0].metadata == kept
     assert node.cells[0].outputs[0].data == {"text/plain": "panel"}
     content = write_notebook(notebook, "1", "1 / 0").read_bytes()
     with pytest.raises(NotebookFailed):
-        execute_in_place(notebook)
+        execute_and_overwrite(notebook)
     contents = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert contents == {".a.ipynb": b"mine", "a.ipynb": content}
 

@@ -33,7 +33,7 @@ def test_contributions_follow_the_formula():
     first, second = helpers.initial_weights(rng, 7)
     mask, sums = helpers.dropout_mask(rng, (1, 7), 0.5), inputs @ first
     assert 0 < np.sum(sums > 0) < 7
-    contributions = explore.compute_contributions(inputs, (first, second), mask)
+    contributions = explore.compute_gradient_times_input(inputs, (first, second), mask)
     for p, d in ((0, 0), (300, 4), (783, 9)):
         units = [h for h in range(7) if sums[0, h] > 0]
         formula = inputs[0, p] * sum(

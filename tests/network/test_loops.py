@@ -75,5 +75,7 @@ def test_generators_that_share_their_numbers_leave_an_epoch_to_helpers(dropout_r
 def test_arrays_that_the_loops_could_read_beyond_are_left_to_helpers(images, labels):
     weights = helpers.initial_weights(np.random.RandomState(1), 3)
     pixels, numbers = np.zeros(images, np.uint8), np.zeros(5, labels)
-    assert not compiled.fits(pixels, weights, numbers)
-    assert compiled.fits(np.zeros((5, 784), np.uint8), weights, np.zeros(5, np.uint8))
+    assert not compiled.arrays_fit(pixels, weights, numbers)
+    assert compiled.arrays_fit(
+        np.zeros((5, 784), np.uint8), weights, np.zeros(5, np.uint8)
+    )

@@ -351,7 +351,7 @@ def test_a_page_reads_only_with_a_helpers_that_computes_scores_as_it_does(folder
         ("def scale(images, divisor):\n    return images // divisor", False),
     ):
         folder.helpers_path.write_text(f"{text}\n{more}\n")
-        assert live.can_read(folder, model) == expected
+        assert live.can_classify(folder, model) == expected
     folder.helpers_path.write_text(text)
     for shapes in (
         [(785, 2), (2, 10)],
@@ -359,7 +359,7 @@ def test_a_page_reads_only_with_a_helpers_that_computes_scores_as_it_does(folder
         [(784, 401), (401, 10)],
     ):
         other = Model(tuple(map(np.zeros, shapes)), 255.0)
-        assert not live.can_read(folder, other)
+        assert not live.can_classify(folder, other)
 
 
 def test_the_better_reader_has_the_stated_accuracy_and_reads_only_digits(sample):

@@ -3,7 +3,7 @@
 from ruamel.yaml import YAML
 
 from pipeline.digests import digest_arrays
-from pipeline.execution.machine import describe_origin
+from pipeline.execution.machine import collect_origin
 from pipeline.images import data
 from pipeline.paths import ROOT
 from pipeline.reports import origins
@@ -33,7 +33,7 @@ def test_each_source_is_cited_once():
 
 
 def test_each_place_is_named_once():
-    one = describe_origin()
+    one = collect_origin()
     other = one.model_copy(update={"processor": "another", "commit": None})
     text = origins.describe_origins([one, other, one, None])
     assert text.count(f"on {one.processor}, ") == 1

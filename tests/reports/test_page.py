@@ -16,7 +16,7 @@ from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import to_json
 from pipeline.reports import page
-from pipeline.results.files import write_whole
+from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RunFolder
 
 PNG = base64.b64encode(b"\x89PNG").decode()
@@ -333,7 +333,7 @@ def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path)
     assert "79.42 %</strong> of 10,000 test images" in text
     few = {"test_accuracy": 48 / 49, "test_images": 49}
     metrics = folder.read_metrics().model_copy(update=few)
-    write_whole(folder.metrics_path, to_json(metrics))
+    atomic_write(folder.metrics_path, to_json(metrics))
     parameters = record.parameters | {"source": "../pictures"}
     inputs = record.inputs | {"array x_test": "0" * 64}
     own = record.replace(parameters=parameters, inputs=inputs)
@@ -358,4 +358,4 @@ def test_pages_of_different_names_have_different_paths_that_can_be_written(
     paths = {tmp_path / page.choose_path(name + end).name for end in "ab"}
     assert len(paths) == 2
     for path in paths:
-        write_whole(path, b"")
+        atomic_write(path, b"")

@@ -145,19 +145,19 @@ def test_each_difference_is_described(tmp_path):
     folder = RunFolder(tmp_path)
     inputs = {"array x_train": "1" * 64, "code a.py": "2" * 64, "version numpy": "1.9"}
     record = RunRecord(parameters=dict(Parameters()), inputs=inputs)
-    (difference,) = folder.find_differences(record)
+    (difference,) = folder.describe_differences(record)
     assert "run.json that is missing" in difference
     folder.model_path.write_bytes(b"1")
     folder.executed_path(TRAINING).write_bytes(b"1")
     folder.write_record(record.replace(status=Status.DONE, outputs=folder.digest()))
     folder.executed_path(TRAINING).write_bytes(b"2")  # which JupyterLab may save again
-    assert folder.find_differences(record) == []
+    assert folder.describe_differences(record) == []
     folder.model_path.write_bytes(b"2")
     now = record.replace(
         parameters=dict(Parameters(seed=2)),
         inputs=inputs | {"code a.py": "3" * 64, "version numpy": "2", "cells b": "4"},
     )
-    assert set(folder.find_differences(now)) == {
+    assert set(folder.describe_differences(now)) == {
         "seed, which was 1 and is 2",
         f"code a.py, which was {12 * '2'} and is {12 * '3'}",
         "version numpy, which was 1.9 and is 2",
@@ -194,13 +194,13 @@ def test_an_import_of_another_file_is_refused(monkeypatch, tmp_path, line):
 
 
 def test_a_kernel_with_an_older_or_another_helpers_is_told(monkeypatch, tmp_path):
-    provenance.check_imported()
+    provenance.check_imported_helpers()
     write(monkeypatch, tmp_path, f"# a comment\n{TEXT}")
     with pytest.raises(InvalidInput, match="was imported from "):
-        provenance.check_imported()
+        provenance.check_imported_helpers()
     (tmp_path / "link").symlink_to(tmp_path)
     monkeypatch.setattr(helpers, "__file__", str(tmp_path / "link" / "helpers.py"))
-    provenance.check_imported()
+    provenance.check_imported_helpers()
     write(monkeypatch, tmp_path, TEXT + "x = 1")
     with pytest.raises(InvalidInput, match="Restart the kernel"):
-        provenance.check_imported()
+        provenance.check_imported_helpers()

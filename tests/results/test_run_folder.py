@@ -13,8 +13,8 @@ from pipeline.records import RunRecord, Status
 from pipeline.results.files import (
     GENERATOR,
     LOCK,
+    atomic_write,
     check_folder,
-    write_whole,
 )
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import RESULT_FILES, RUN_FILES
@@ -145,7 +145,7 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, k
     read = getattr(folder, f"read_{kind}")
     folder.write_record(make_record(folder))
     for content in (b"PK\x03\x04", b"{", None):
-        write_whole(folder.path / name, content or b"")
+        atomic_write(folder.path / name, content or b"")
         if content is None:
             (folder.path / name).unlink()
         step = "pipeline run --run-dir DIR"
@@ -200,7 +200,7 @@ def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(
     folder = tmp_path / "a" / "b"
     check_folder(folder, other, harmless)  # it is new
     for name in names:
-        write_whole(folder / name, b"mine")
+        atomic_write(folder / name, b"mine")
     if not problem:
         check_folder(folder, other, harmless)
         return
@@ -209,9 +209,9 @@ def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    write_whole(tmp_path / "a" / "b", b"old")
+    atomic_write(tmp_path / "a" / "b", b"old")
     interrupted = mock.Mock(side_effect=KeyboardInterrupt)
     monkeypatch.setattr("pathlib.Path.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_whole(tmp_path / "a" / "b", b"new")
+        atomic_write(tmp_path / "a" / "b", b"new")
     assert [path.read_bytes() for path in (tmp_path / "a").iterdir()] == [b"old"]

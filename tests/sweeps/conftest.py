@@ -36,7 +36,7 @@ def make_sweep(definition, path="runs/none", points=None):
 
 def end(point, value, metric="validation_accuracy", others=VALIDATED):
     """Give a point that value of the metric; it diverged if the value is None."""
-    record = point.record_if_trained.replace(status=Status.DIVERGED)
+    record = point.training_record.replace(status=Status.DIVERGED)
     if value is not None:
         metrics = {**others, metric: value, "weights_sha256": "0" * 64}
         trained = TrainingMetrics(**metrics)

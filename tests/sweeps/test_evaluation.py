@@ -87,7 +87,7 @@ def test_a_list_that_cannot_be_written_stays_whole_and_nothing_is_evaluated(
     def fill(path, content):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(evaluation, "write_whole", fill)
+    monkeypatch.setattr(evaluation, "atomic_write", fill)
     with pytest.raises(OSError, match=evaluation.FILE):
         execution.run_sweep(local / "s.yaml", str(out), with_report=False)
     assert (out / evaluation.FILE).read_bytes() == before

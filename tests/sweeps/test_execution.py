@@ -14,10 +14,10 @@ import pytest
 
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution import notebooks
-from pipeline.results.files import LOCK, is_locked, lock
+from pipeline.results.files import LOCK, is_locked, lock_folder
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution, table
-from pipeline.sweeps.sweep import prepare
+from pipeline.sweeps.sweep import prepare_sweep
 from tests import original
 from tests.commands import PATIENCE, make_options
 from tests.sweeps.conftest import (
@@ -208,7 +208,7 @@ def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
     file, content = write(tmp_path / "s.yaml", base=base), source.read_bytes()
     errors = []
     for name, images in (("calm", arrays["x_test"]), ("else", 255 - arrays["x_test"])):
-        prepared = prepare(file, str(tmp_path / name))
+        prepared = prepare_sweep(file, str(tmp_path / name))
         np.savez(source, **arrays | {"x_test": images})
         found = execution.run_sweep(prepared, with_report=False)
         errors += list(found["test_error"])
@@ -231,7 +231,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
 
 def test_of_two_sweeps_on_one_folder_the_second_is_refused(tmp_path, pipeline):
     file = write(tmp_path / "s.yaml")
-    with lock(tmp_path / "out"):
+    with lock_folder(tmp_path / "out"):
         refused = pipeline("sweep", file, "--sweep-dir", tmp_path / "out")
     assert refused.returncode == 1
     assert f"Another command is writing to {tmp_path / 'out'}." in refused.stderr
