@@ -5,7 +5,6 @@ import re
 import shutil
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -13,7 +12,6 @@ from playwright.sync_api import expect
 from pipeline.digests import digest_arrays
 from pipeline.network import compiled, published
 from pipeline.paths import NOTEBOOKS
-from pipeline.reports.page import write_notebook_report
 from pipeline.results.run_folder import RunFolder
 from tests import pages
 from tests.pages import DESKTOP, PHONE, open_page, read_colours
@@ -271,22 +269,6 @@ def test_an_answer_is_shown_when_it_is_pressed(browser, reports):
         assert not answers.locator(".output").filter(visible=True).count()
         answers.first.locator("summary").press("Enter")
         expect(answers.first.locator(".output").first).to_be_visible()
-
-
-def test_a_column_of_numbers_is_sorted_by_value_and_back_by_keyboard(browser, tmp_path):
-    numbers = ["10", "9", "0.5", "1e-3", "-2", "100"]
-    rows = "".join(f"<tr><td>{number}</td></tr>" for number in numbers)
-    head = "<thead><tr><th>rate</th></tr></thead>"
-    table = f'<table class="sortable">{head}<tbody>{rows}</tbody></table>'
-    output = nbformat.v4.new_output("display_data", {"text/html": table})
-    cells = [nbformat.v4.new_code_cell("table", outputs=[output])]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "page.ipynb")
-    write_notebook_report(tmp_path / "page.ipynb", tmp_path / "page.html")
-    with open_page(browser, tmp_path / "page.html") as page:
-        for is_descending in (False, True):
-            page.press("rate")
-            shown = page.part("sortable tbody td").all_text_contents()
-            assert shown == sorted(numbers, key=float, reverse=is_descending)
 
 
 def test_a_report_is_printed_with_all_that_is_folded_and_then_folds_it_again(

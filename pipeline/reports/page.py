@@ -79,7 +79,7 @@ def render(
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks)))
     if "<h1" not in sections[0]:
         sections.insert(0, f"<h1>{escape(title)}</h1>")
-    scripts = ["page", "sort"]
+    scripts = ["page"]
     if "diagrams" in renderer.needs:
         scripts.append("diagrams")
     has_glossary = "glossary" in renderer.needs
