@@ -77,16 +77,6 @@ def test_the_version_and_its_date_are_the_same_everywhere(pipeline):
     assert headings[0] == f"{version}, {date}"
 
 
-def check_schema(name, *paths):
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
-    done = subprocess.run([*command, name, *paths], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_citation_has_the_published_form():
-    check_schema("vendor.citation-file-format", ROOT / "CITATION.cff")
-
-
 LINKED = [*GUIDES, "CHANGELOG.md", "notebooks/data/README.md", "tests/data/README.md"]
 LINKED += ["notebooks/lesson.md", "notebooks/teaching.md"]
 
@@ -121,14 +111,6 @@ def test_command_exists(command):
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M)
     paths = [word for word in words if re.match("(tests|notebooks)/", word)]
     assert all((ROOT / path).exists() for path in paths)
-
-
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-
-
-def test_the_workflows_have_the_form_that_github_publishes():
-    check_schema("vendor.github-workflows", *WORKFLOWS)
-    assert [path.stem for path in WORKFLOWS] == ["platforms"]
 
 
 def test_make_clean_leaves_the_runs():
