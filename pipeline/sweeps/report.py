@@ -51,6 +51,17 @@ def find_edges(
     return edges
 
 
+def describe_overlap(selected: pd.Series, table: pd.DataFrame) -> list[str]:
+    """Say how many other configurations share a part of the selected one's range."""
+    low, high = selected[["lowest", "highest"]]
+    others = table[table["configuration"] != selected["configuration"]]
+    count = sum((others["lowest"] <= high) & (others["highest"] >= low))
+    if low == high or not count:
+        return []
+    ranges = "other configurations whose range over seeds overlaps with its own"
+    return [f"{ranges}: {count} of {len(others)}, so luck may have decided"]
+
+
 def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
     """Return in words a metric's mean, and how certain it is.
 
@@ -90,21 +101,16 @@ def draw_configurations(
     the lowest to the highest result of a seed. A hollow configuration lacks a seed.
     """
     table = ranking.dropna(subset="mean").head(MAX_DRAWN).set_index("configuration")
-    rows = math.ceil(len(names) / 3)
-    columns = math.ceil(len(names) / rows)
-    size = (min(9, 3.6 * columns + 1), 3 * rows)
-    figure = plt.figure(figsize=size, layout="constrained")
-    axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    for axis in axes.flat[len(names) :]:
-        axis.remove()
-    for axis, name in zip(axes.flat, names, strict=False):
+    figure = plt.figure(figsize=(5, 2.8 * len(names)), layout="constrained")
+    axes = figure.subplots(len(names), sharey=True, squeeze=False)
+    for axis, name in zip(axes.flat, names, strict=True):
         places = _place_values(axis, table[name], drawn.get(name))
         others = [other for other in names if other != name]
         groups = table.groupby(others) if others else [("", table)]
         _draw_configurations(axis, places, [line for _, line in groups], selected)
         axis.set_xlabel(name)
     label = metric.replace("_", " ")
-    for axis in axes[:, 0]:
+    for axis in axes.flat:
         axis.set_ylabel(f"{label} (fraction)" if "accuracy" in metric else label)
     return figure
 
