@@ -195,7 +195,7 @@ def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
         assert low > high  # of these seeds
         apart = 100 * (np.mean([*others.values()]) - np.mean([*ours.values()]))
         says = lesson.part("dots .says")
-        expect(says).to_contain_text(f"means lie {apart:.1f} points apart")
+        expect(says).to_contain_text(f"means lie {apart:.1f} percentage points apart")
         gap = f"{100 * (low - high):.1f} points lie between them"
         expect(says).to_contain_text(f"do not overlap: {gap}")
         rows = [lesson.part(f"dots .dot.{kind}") for kind in ("with", "without")]
@@ -400,10 +400,10 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
             "Good morning": "has no dots",
             lines[0].replace(setting, "00000000"): "another setting",
             lines[1].split(" without")[0]: "has no dots",
-            lines[2].replace("with 300", "with 99=0.9 300"): "not all dots",
+            lines[2].replace("with 300", "with 99=0.9 300"): "not have all",
             lines[3]
             .replace("without", "without 98=80", 1)
-            .replace("2 dots", "3 dots"): "cannot be",
+            .replace("2 dots", "3 dots"): "impossible accuracy",
             "lesson.html#seed=5&validation_accuracy=0.1": "has no dots",
             re.sub("500=[0-9.]+", "500=0.1", lines[4]): "another accuracy",
         }
@@ -420,9 +420,7 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
             expect(says).to_contain_text(words)
         among = np.sum(groups["with"] >= groups["without"].min())
         assert among > 0
-        words = (
-            f"overlap: {among} of 50 with the slip reach the lowest without the slip"
-        )
+        words = f"overlap: {among} of 50 dots with the slip reach the lowest dot without"
         expect(says).to_contain_text(words)
         lesson.page.reload()
         expect(lesson.part("class .dot")).to_have_count(100)

@@ -110,7 +110,7 @@ def test_a_small_network_makes_a_step_and_its_numbers_can_be_changed(browser, di
         part = pages.Page(report.page, report.part("live").nth(2))
         about, says = part.part("about"), part.part("says")
         part.press("Forward", "Error", "Back", "Update")
-        expect(says).to_contain_text("The loss was 6.5, and is 0.")
+        expect(says).to_contain_text("The loss was 6.5, and is now 0.")
         before = [weight for matrix in ON_PAPER for row in matrix for weight in row]
         weights = part.part("weight").all()
         moved = [weight.get_attribute("class").endswith("moved") for weight in weights]
@@ -252,7 +252,7 @@ def test_the_slip_can_be_on_only_while_the_unit_is_silent_and_moves_it_then(
         lesson.press("Update")
         expect(weights).to_have_text(["−1.15", "−3"])
         expect(score).to_have_text("0")
-        expect(says).to_contain_text("The loss was 12.5, and is 12.5.")
+        expect(says).to_contain_text("The loss was 12.5, and is now 12.5.")
         silent.uncheck()
         expect(slip).not_to_be_checked()
         expect(weights).to_have_text(["1", "3"])
@@ -294,7 +294,7 @@ def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, lesson_path):
         network.press("Update")
         expect(circles).to_have_text(["1", "0", "2", "0.5", "0", "0.4", "−0.3"])
         expect(network.part("moved")).to_have_count(4)  # six of ten stay
-        expect(says).to_contain_text("The loss was 2.5, and is 0.225")
+        expect(says).to_contain_text("The loss was 2.5, and is now 0.225")
         network.press("Start again")
         expect(circles.nth(3)).to_have_text("?")
 

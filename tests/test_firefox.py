@@ -112,7 +112,7 @@ def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(
     page.press("#a-chain .choice:last-of-type summary")
     assert page.evaluate(f"{choice}.open")
     page.press("#a-chain .prediction ~ .live .update")
-    page.wait_for("#a-chain .prediction ~ .live .says", "was 12.5, and is 12.5")
+    page.wait_for("#a-chain .prediction ~ .live .says", "was 12.5, and is now 12.5")
     page.send("reload", wait="complete")
     assert page.evaluate(f"{choice}.open")
     sheet = page.evaluate("document.querySelector('.sheet tbody').textContent")

@@ -67,7 +67,7 @@ function setUpSheet(sheet) {
   });
   sheet.querySelector(".print").addEventListener("click", printSheet);
   sheet.querySelector(".renew").addEventListener("click", () => {
-    if (!window.confirm("Begin again? Your predictions and dots are lost.")) return;
+    if (!window.confirm("Begin again? Your predictions and dots will be lost.")) return;
     for (const key of store.list("")) store.forget(key);
   });
 }

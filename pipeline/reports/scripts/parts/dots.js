@@ -60,7 +60,7 @@ export class Dots {
 function readLine(line, setting, images) {
   const match = line.match(LINE);
   if (!match) return "has no dots, or not all that were copied";
-  if (match[1] !== setting) return "is of a page with another setting";
+  if (match[1] !== setting) return "comes from a page with another setting";
   const dots = KINDS.flatMap((kind, i) =>
     [...match[2 + i].matchAll(/(\d+)=([\d.]+)/g)].map(([, seed, accuracy]) => ({
       kind,
@@ -68,13 +68,13 @@ function readLine(line, setting, images) {
       accuracy: Number(accuracy),
     })),
   );
-  if (dots.length !== Number(match[4])) return "has not all dots that were copied";
+  if (dots.length !== Number(match[4])) return "does not have all the dots that were copied";
   const isPossible = ({ seed, accuracy }) => {
     const right = accuracy * images;
     return seed <= MAX_SEED && right <= images && Math.abs(right - Math.round(right)) < 1e-6;
   };
   const wrong = dots.find((dot) => !isPossible(dot));
-  return wrong ? `has an accuracy or a seed that cannot be: ${wrong.seed}` : dots;
+  return wrong ? `has an impossible accuracy or seed: ${wrong.seed}` : dots;
 }
 
 // Reads the lines of a class. images: how many an accuracy is measured on. Returns the dots, each
@@ -92,7 +92,7 @@ export function readLines(text, setting, images) {
     const isOther = (dot) => (dots.get(idOf(dot)) ?? dot).accuracy !== dot.accuracy;
     const other = found.find(isOther);
     if (other) {
-      const reason = `has another accuracy of ${nameDot(other).toLowerCase()} than a line above`;
+      const reason = `has another accuracy for ${nameDot(other).toLowerCase()}, than a line above`;
       refused.push({ line, reason });
       continue;
     }

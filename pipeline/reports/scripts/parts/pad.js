@@ -27,7 +27,7 @@ const EXAMPLE = [RIGHT.map((x, i) => [x, DOWN[i]])];
 function describe({ scores, answer, second }, classes) {
   const reads = `This network reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`;
   const isSure = scores[answer] - scores[second] >= CLOSE;
-  return isSure ? reads : `${reads} Not sure: their scores are close.`;
+  return isSure ? reads : `${reads} Not sure: the two scores are close.`;
 }
 
 // The pad in `root`, with what is drawn on it, and the networks that read it.
@@ -286,7 +286,7 @@ class Pad extends Section {
     if (!network.before) return;
     network.weights = network.before;
     network.before = null;
-    this.write("taught", "As it was before.");
+    this.write("taught", "The network is as it was before.");
     this.part("forget").setAttribute("aria-disabled", true);
     this.askForFrame();
   }

@@ -20,8 +20,11 @@ const SLIPS = {
     return [
       cut,
       [-sums[layer][place], SIGNS],
-      [fromSums, "You have gone on with the sum of an inactive unit. The ReLU makes it 0."],
-      [add(products.map(({ weight }) => weight)), "Those are the weights alone. Multiply each."],
+      [fromSums, "You have used the sum of an inactive unit. The ReLU makes it 0."],
+      [
+        add(products.map(({ weight }) => weight)),
+        "You have added the weights alone. Multiply each first.",
+      ],
     ];
   },
   signals(network, layer, place) {
@@ -29,8 +32,8 @@ const SLIPS = {
     const right = signals[layer][place];
     if (!isHidden(network, layer)) {
       return [
-        [-right, "The sign is turned: an error signal is the score minus the target."],
-        [values[layer][place], "That is the score. Take the target away from it."],
+        [-right, "The sign is reversed: an error signal is the score minus the target."],
+        [values[layer][place], "That is the score. Subtract the target from it."],
         [right ** 2, "That is the square. The signal is not squared."],
       ];
     }
@@ -45,7 +48,7 @@ const SLIPS = {
       [withoutSigns, SIGNS],
       ...products.map(({ product }) => [
         product,
-        "That is one path. The paths of all scores add up.",
+        "That is one path only. Add up the paths from all scores.",
       ]),
     ];
   },
@@ -103,7 +106,7 @@ export class Paper {
     }
     const next = { forward: "Error", error: "Back", back: "Update" }[phase];
     const isWaiting = next === "Update" && root.closest(".waiting");
-    return `These are all. Now ${isWaiting ? "predict below, and then " : ""}press ${next}.`;
+    return `That was the last one. Now ${isWaiting ? "predict below, and then " : ""}press ${next}.`;
   }
 
   asks(view) {

@@ -20,7 +20,7 @@ function describeOutcome(run, changes, { epoch, finite, validation }, digest) {
         "This network is not kept, and does not read what you draw.",
     ];
   }
-  const reads = "It reads what you draw now.";
+  const reads = "It now reads what you draw.";
   const digestOfWeights = [" SHA-256 of the weights: ", make("code", {}, digest), ". "];
   if (changes) {
     const accuracy =
@@ -28,7 +28,7 @@ function describeOutcome(run, changes, { epoch, finite, validation }, digest) {
     return [`Another training, with ${changes}: ${epochs}.`, accuracy, ...digestOfWeights, reads];
   }
   if (digest === run.digest) {
-    const equal = `All weights are the run's, to the last bit. ${reads}`;
+    const equal = `All weights equal the run's to the last bit. ${reads}`;
     return [`Equal: ${epochs}.`, ...digestOfWeights, equal];
   }
   return [`NOT equal: ${epochs}.`, ...digestOfWeights, `The run's is ${run.digest}. ${reads}`];
@@ -102,7 +102,7 @@ class Repetition {
     const { epoch, weights, finite, isLast } = result;
     if (epoch === 0) return;
     if (weights && finite) drawUnits(panel.part("forming"), weights, parameters.hidden_size);
-    panel.write("shown", `Thick is this training, epoch ${epoch}.`);
+    panel.write("shown", `The thick lines are this training, epoch ${epoch}.`);
     this.drawLines(result);
     if (isLast) this.conclude(result);
   }
@@ -112,7 +112,10 @@ class Repetition {
     const { finite, weights } = result;
     if (finite) panel.pad.add({ ...parameters, weights });
     if (!crypto.subtle) {
-      this.finish("Trained. ", "This browser computes no SHA-256 here, so nothing is compared.");
+      this.finish(
+        "Trained. ",
+        "This browser cannot compute a SHA-256 here, so nothing was compared.",
+      );
       return;
     }
     const digest = await digestOf(weights);

@@ -35,7 +35,7 @@ export class Teacher {
     network.before ??= network.weights;
     network.weights = learnImage(network, image, label, this.training.parameters);
     const isWrong = read(image, network).answer !== label;
-    const again = isWrong ? " It still reads wrongly, so press again for another step." : "";
+    const again = isWrong ? " Its answer is still wrong, so press again for another step." : "";
     return `It has learned from your drawing, in one step.${again}${await this.compare(network)}`;
   }
 
@@ -49,8 +49,8 @@ export class Teacher {
     const count = this.training.numValidation.toLocaleString("en");
     const why = now < old ? ": a step for one image may harm others" : "";
     return (
-      ` Of ${count} other images it now reads ${formatPercent(now)} correctly, ` +
-      `and ${formatPercent(old)} before you taught it${why}.`
+      ` It now reads ${formatPercent(now)} of ${count} other images correctly; ` +
+      `before you taught it, it was ${formatPercent(old)}${why}.`
     );
   }
 

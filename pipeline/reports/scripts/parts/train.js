@@ -180,7 +180,7 @@ class Attempt {
       ? " One drawing proves nothing: look at the thousand digits below."
       : "";
     const start = `Trained from a new start${forgets}.`;
-    panel.end("outcome", `${start} The pad above now reads with this network.${proof}`);
+    panel.end("outcome", `${start} The pad above now uses this network.${proof}`);
   }
 }
 

@@ -76,7 +76,7 @@ function makeBackOfScore(network, layer, place) {
 // An input, or a unit or a score as two sums. press: called with the weight of a product.
 export function explainPlace(network, layer, place, press) {
   if (layer === 0) {
-    return { figure: "", words: ["An input is given: it is no sum, and no step changes it."] };
+    return { figure: "", words: ["An input is given: it is not a sum, and no step changes it."] };
   }
   const makeBack = isHidden(network, layer) ? makeBackOfUnit : makeBackOfScore;
   const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));

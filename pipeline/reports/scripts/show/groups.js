@@ -12,7 +12,7 @@ const MANY = 10; // dots of a group
 const LABEL = 22; // the height of the name of a group
 const NAMES = { with: "with the slip", without: "without the slip" };
 
-const points = (difference) => `${(100 * difference).toFixed(1)} points`;
+const toPoints = (difference) => (100 * difference).toFixed(1);
 const select = (dots, kind) =>
   dots.filter((dot) => dot.kind === kind).sort((a, b) => a.accuracy - b.accuracy);
 
@@ -34,14 +34,14 @@ function describeGroup({ dots, name }) {
 function compareGroups(groups) {
   const measured = groups.map(({ dots, name }) => ({ dots, name, ...measure(dots) }));
   const [lower, upper] = measured.sort((a, b) => a.mean - b.mean);
-  const apart = `Their means lie ${points(upper.mean - lower.mean)} apart`;
+  const apart = `Their means lie ${toPoints(upper.mean - lower.mean)} percentage points apart`;
   const gap = upper.low - lower.high;
   const verdict = groups.every((group) => group.dots.length >= MANY) ? " That is hardly luck." : "";
   if (gap > 0)
-    return `${apart}, and the groups do not overlap: ${points(gap)} lie between them.${verdict}`;
+    return `${apart}, and the groups do not overlap: ${toPoints(gap)} points lie between them.${verdict}`;
   const among = lower.dots.filter(({ accuracy }) => accuracy >= upper.low).length;
-  const some = `${among} of ${lower.dots.length} ${lower.name}`;
-  return `${apart}, and the groups overlap: ${some} reach the lowest ${upper.name}.`;
+  const some = `${among} of ${lower.dots.length} dots ${lower.name}`;
+  return `${apart}, and the groups overlap: ${some} reach the lowest dot ${upper.name}.`;
 }
 
 export function describeGroups(dots) {

@@ -18,8 +18,8 @@ export function describeStep({ inputs, values, signals, weights }) {
   const all = weights[0].length + weights[1].length;
   const [moved, total] = [ink * units + second, all].map((each) => each.toLocaleString("en"));
   return (
-    `${moved} of ${total} weights have moved. They lead from ${ink} pixels with ink to ` +
-    `${units} active units, and ${second} of them from these units to the scores.`
+    `${moved} of ${total} weights have moved: those from ${ink} pixels with ink to ` +
+    `${units} active units, and ${second} from these units to the scores.`
   );
 }
 
@@ -69,6 +69,6 @@ export class Tiles {
     });
     this.legend.textContent = before
       ? "A tile shows how the weights of a unit have moved: red where ink is added, blue where it is taken away. Its number is the unit's error signal."
-      : "A tile shows the weights from the pixels to a unit, red above 0 and blue below. Its number is what the unit passes on, and a broken frame a silent unit. ▸ is the answer, and the filled score is the right one.";
+      : "A tile shows the weights from the pixels to a unit, red above 0 and blue below. Its number is what the unit passes on, and a dashed frame marks a silent unit. ▸ marks the network's answer, and the filled score is that of the right answer.";
   }
 }

@@ -34,20 +34,20 @@ export const invite = ({ home }) =>
 const SAYS = {
   forward: () =>
     "Each unit adds up its inputs times their weights, and passes on what is above 0. " +
-    "Each score is such a sum, too.",
+    "Each score is a sum of this kind, too.",
   error: (network) =>
     "The error signal of a score is the score minus its target. " +
     `The loss is half the sum of their squares, ${format(findLoss(network))}.`,
   back: ({ inactive }) =>
     "The error signals go back through the same weights, and add up in each unit. " +
     (inactive
-      ? "By the slip, a silent unit lets them through, too."
+      ? "With the slip, a silent unit lets them through, too."
       : "A silent unit lets none through."),
   update: (network, before) => {
     const [old, now] = [before, network].map(({ weights }) => weights.flatMap((all) => [...all]));
     const moved = now.filter((weight, at) => weight !== old[at]).length;
     const [first, last] = [before, network].map((each) => format(findLoss(each)));
-    return `Weights that have moved: ${moved} of ${now.length}. The loss was ${first}, and is ${last}.`;
+    return `Weights that have moved: ${moved} of ${now.length}. The loss was ${first}, and is now ${last}.`;
   },
 };
 
