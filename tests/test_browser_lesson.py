@@ -420,7 +420,7 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
             expect(says).to_contain_text(words)
         among = np.sum(groups["with"] >= groups["without"].min())
         assert among > 0
-        words = f"overlap: {among} of 50 dots with the slip reach the lowest dot without"
+        words = f"overlap: {among} of 50 dots with the slip reach the lowest dot "
         expect(says).to_contain_text(words)
         lesson.page.reload()
         expect(lesson.part("class .dot")).to_have_count(100)
