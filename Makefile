@@ -1,22 +1,23 @@
-# Most people need `make run` and `make test`. Each command sets up .venv the first time: with what
-# users need, .venv/ready, and before tests also with what tests need, .venv/tests.
+# Most people need `make run` and `make test`. The first command sets up .venv: .venv/ready marks that
+# it has what users need, and .venv/tests that it also has what tests need.
 PYTHON ?= python3
 BIN := .venv/bin
-# What users need: the lock, for exact repetition. environment.yml has the same versions. The extras
-# are left out: few need `cluster`, and `keras` is a third of the size, so `make lab` adds it first.
+# What users need: the locked versions, so that results repeat exactly. environment.yml has the same
+# versions. The extras are left out: few users need `cluster`, and `keras` is a third of the size, so
+# only `make lab` adds it.
 PACKAGES ?= -r requirements.txt -e .
-# A terminal shows the progress of the installer, a log nothing.
+# The installer shows its progress in a terminal, but not in a log.
 QUIET = $(shell test -t 2 || echo --quiet)
 LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
 	--custom-compile-command "make lock"
 INSTALL = $(BIN)/uv pip install $(QUIET) --system-certs --python $(BIN)/python
-# Those that the guide lists.
+# The notebooks that the guide lists.
 NOTEBOOKS := $(shell sed -n 's/^| \[\([a-z0-9_]*\)\](\1\.ipynb) .*/notebooks\/\1.ipynb/p' \
 	notebooks/README.md)
 # Tests that need neither a browser, a cluster nor a notebook.
 UNITS := tests/network tests/images tests/results tests/lessons/test_exercises.py \
 	$(patsubst %,tests/test_%.py,digests helpers parameters records) tests/sweeps/test_definition.py
-# Jupyter refuses to run as root, as in a container, unless it is asked to.
+# Jupyter refuses to run as root, as in a container, unless this option allows it.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: help run test units check bench lab sweep notebooks pictures records lint lock clean
@@ -27,10 +28,10 @@ help:                   ## list these targets
 run: .venv/ready        ## prepare, train, evaluate, and compare with the published metrics
 	@$(BIN)/python -m pipeline run
 
-test: .venv/tests       ## run all tests, and compare each output of the notebooks
+test: .venv/tests       ## run all tests, and compare all outputs of the notebooks
 	$(BIN)/python -m pytest -n auto --dist loadgroup --nbval --durations=20 tests notebooks
 
-units: .venv/tests      ## run the unit tests; OPTIONS=tests/reports adds those
+units: .venv/tests      ## run the unit tests; OPTIONS=tests/reports adds those of reports
 	$(BIN)/python -m pytest -q -n auto $(UNITS) $(OPTIONS)
 
 check: lint units       ## after each edit: lint, types, unit tests and a default run
@@ -47,7 +48,7 @@ lab: .venv/lab          ## open the notebooks in JupyterLab
 sweep: .venv/ready      ## run a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
-notebooks: .venv/lab    ## make what is committed again: all notebooks and two pages
+notebooks: .venv/lab    ## regenerate what is committed: all notebooks and two pages
 	@base=$$(mktemp -d) && trap 'rm -rf $$base' EXIT && export DIGITS_BASE=$$base && set -ex && \
 	$(BIN)/python -m pipeline run && \
 	$(BIN)/python -m pipeline run -p relu_grad_inactive 0 --run-dir $$base/runs/true-derivative && \
@@ -55,24 +56,24 @@ notebooks: .venv/lab    ## make what is committed again: all notebooks and two p
 	$(BIN)/python -m pipeline report $$base/runs/default --output notebooks/report.html && \
 	$(BIN)/python -m pipeline report notebooks/lesson.md --output notebooks/lesson.html
 
-pictures: .venv/tests   ## make the pictures of README again, from the committed pages
+pictures: .venv/tests   ## regenerate the pictures of README from the committed pages
 	$(BIN)/python notebooks/pictures/make_pictures.py
 
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
 	$(BIN)/python notebooks/data/make_records.py --check 20
 
-lint: .venv/tests       ## check the style of the code and of the scripts, and the types
+lint: .venv/tests       ## check the style of Python and JavaScript, and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/biome check --error-on-warnings
 	$(BIN)/mypy
 
-lock: .venv/ready       ## write both locks from pyproject.toml; OPTIONS=--upgrade upgrades
+lock: .venv/ready       ## write both locks from pyproject.toml; OPTIONS=--upgrade upgrades them
 	$(LOCK) --output-file requirements.txt $(OPTIONS) pyproject.toml
 	$(LOCK) --output-file requirements-dev.txt --no-annotate --group dev \
 		--all-extras --constraints requirements.txt $(OPTIONS) pyproject.toml
 
-clean:                  ## remove .venv and caches; runs/ stays, and what is committed
+clean:                  ## remove .venv and caches, but not runs/
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -84,7 +85,7 @@ clean:                  ## remove .venv and caches; runs/ stays, and what is com
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install $(QUIET) --disable-pip-version-check "$$(grep ^uv== requirements-dev.txt)"
 	@$(INSTALL) $(PACKAGES) || { \
-		echo "uv could not install them; pip tries, in two minutes or so" && \
+		echo "uv could not install them, so pip tries, which takes about two minutes" && \
 		$(BIN)/pip install $(QUIET) --disable-pip-version-check $(PACKAGES); }
 	@echo "Set up. The first command compiles the packages, which takes some seconds"
 	@touch $@
