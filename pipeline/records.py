@@ -31,7 +31,6 @@ SPLITS = ("train", "validation", "test")
 SelectionMetric = Literal[
     "train_error", "train_accuracy", "validation_error", "validation_accuracy"
 ]
-TRAIN_METRICS = ("train_error", "train_accuracy")
 TEST_METRICS = ("test_error", "test_accuracy")
 Record = TypeVar("Record")
 

@@ -47,18 +47,17 @@ class Renderer(IPythonRenderer):
         return f'<h{level} id="{anchor}">{text}</h{level}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        path, _, heading = url.partition("#")
-        stem = Path(path).stem if path else self.stem
-        anchor = make_anchor(stem, heading)
         if urlsplit(url).scheme:
             return super().link(text, url, title)
         if url == GLOSSARY:
             self.needs.add("glossary")
             return f'<a href="#glossary">{text}</a>'
+        path, _, heading = url.partition("#")
         if path and not path.endswith(".ipynb"):
             return text
+        stem = Path(path).stem if path else self.stem
         if stem in self.stems:
-            return f'<a href="#{anchor}">{text}</a>'
+            return f'<a href="#{make_anchor(stem, heading)}">{text}</a>'
         return f"<code>{path}</code>" if text == stem else text
 
     def table(self, text: str) -> str:

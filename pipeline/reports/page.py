@@ -114,7 +114,7 @@ def render_sections(
 
 def render_template(
     template: str,
-    scripts: Sequence[str] = ("page",),
+    scripts: Sequence[str],
     styles: Sequence[str] = ("live", "page"),
     **values: object,
 ) -> str:

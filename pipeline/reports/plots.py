@@ -24,7 +24,6 @@ from pipeline.reports.answers import fold_answer as fold_answer  # for notebooks
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-LINE_STYLES = ("-", "--", "-.", ":", (0, (8, 3)), (0, (5, 1, 1, 1, 1, 1)))
 
 
 def use_style() -> None:
