@@ -1,6 +1,6 @@
-"""Run the notebooks: parameters, runs, sweeps, reports. helpers.py is the network.
+"""Run the notebooks: parameters, runs, sweeps and reports. helpers.py is the network.
 
-Importing this package has no effect. These are meant for scripts of your own:
+Importing this package has no side effects. Scripts of your own can use these:
 
     pipeline.parameters.from_values         check parameters
     pipeline.execution.runs.run             prepare, train, evaluate and report

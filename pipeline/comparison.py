@@ -1,6 +1,6 @@
 """Compare two finished runs or sweeps, called A and B, for compare.ipynb and its page.
 
-A sweep stands for its selected points.
+A sweep is represented by its selected points.
 """
 
 import logging
@@ -36,7 +36,7 @@ class Side:
     """A run, or the selected points of a sweep.
 
     name: the folder of the run or of the sweep.
-    folders: the run's, or those of the points, by seed.
+    folders: the folder of the run, or of each selected point, by seed.
     metrics: a row for each seed.
     """
 
@@ -49,11 +49,11 @@ class Side:
 class Comparison:
     """Two sides that were evaluated on the same test images.
 
-    sides: by the letters A and B.
-    networks: one for each letter, with the lowest seed that both sides have, or else
-        with the side's own lowest.
-    answers: those of the two networks to the N test images, (2, N).
-    data: from one of the runs, with the test images.
+    sides: the two sides, by the letters A and B.
+    networks: the folder of one network of each side, with the lowest seed that both
+        sides have or, if they share none, with the lowest seed of the side.
+    answers: the answers of these two networks to the N test images, (2, N).
+    data: the data of one of the runs, with the test images.
     """
 
     sides: dict[str, Side]
@@ -63,7 +63,7 @@ class Comparison:
 
     @property
     def has_seeds(self) -> bool:
-        """Return whether both sides are sweeps of several seeds."""
+        """Return whether both sides are sweeps with several seeds."""
         return all(len(side.folders) > 1 for side in self.sides.values())
 
     @property
@@ -77,8 +77,8 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     """Read two finished runs or sweeps.
 
     A run of `parameters.DEFAULT_RUNS` is made if its folder is missing. Raises
-    InvalidInput unless there are two, they differ, and their test images are the same;
-    InvalidFile if one of them has not finished.
+    InvalidInput if there are not exactly two, if they are the same, or if their test
+    images differ. Raises InvalidFile if one of them has not finished.
     """
     if len(run_dirs) != 2:
         raise InvalidInput(f"Give two runs or sweeps, not {len(run_dirs)}.")
@@ -91,7 +91,7 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     shared = first.folders.keys() & second.folders.keys()
     networks = {}
     for letter, side in sides.items():
-        seed = min(shared or side.folders)  # one of both sides, or else of this one
+        seed = min(shared or side.folders)  # a seed of both sides, or else of this side
         networks[letter] = side.folders[seed]
     answers = np.stack([folder.read_answers() for folder in networks.values()])
     return Comparison(sides, networks, answers, read_data(folders))
@@ -137,14 +137,14 @@ def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]
 
     first, second: a metric of several seeds, by seed.
 
-    Seeds are independent. If at least two are shared, the differences are paired, and
-    the interval is Student's. Otherwise it is Welch's, over all seeds.
+    The seeds are independent. If at least two are shared, the differences are paired,
+    and the interval is Student's. Otherwise the interval is Welch's, over all seeds.
     """
     # Imported here, because it takes half a second, and two runs do not need it.
     from scipy import stats
 
     shared = first.index.intersection(second.index)
-    # scipy gives the right limits for values that are all equal, but warns of them.
+    # scipy gives the right limits for values that are all equal, but warns about them.
     with warnings.catch_warnings(action="ignore"):
         if len(shared) > 1:
             first, second = first[shared], second[shared]
@@ -176,8 +176,8 @@ def compare_metrics(compared: Comparison) -> pd.DataFrame:
 def describe_verdict(compared: Comparison) -> str:
     """Return a sentence, in Markdown, that says whether A or B is better.
 
-    Two sweeps of several seeds are judged over these, by the interval of their mean
-    difference. Others are judged by McNemar's test of the answers of two networks.
+    Two sweeps with several seeds are judged by the interval of the mean difference over
+    the seeds. Other pairs are judged by McNemar's test of the answers of two networks.
     """
     first, second = (side.metrics for side in compared.sides.values())
     names = [f"{letter} (`{side.name}`)" for letter, side in compared.sides.items()]
@@ -217,7 +217,7 @@ def describe_verdict(compared: Comparison) -> str:
 def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
     """Execute compare.ipynb for two runs, write its page, and return the page's path.
 
-    output: the page; None for one in runs/reports. The log gets the verdict.
+    output: the path of the page; None for one in runs/reports. Log the verdict, too.
     """
     names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
     output = output or page.choose_path("_and_".join(names))

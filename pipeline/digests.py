@@ -1,7 +1,7 @@
 """Compute the SHA-256 of arrays, of files, and of Python code.
 
-All code is compared in one way, by `digest_code`. The files of the project that affect
-results are listed here, and nowhere else.
+All code is compared by its `digest_code`. The files of the project that affect results
+are listed only here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.paths import ROOT
 
-if TYPE_CHECKING:  # not imported here, because preload sets NumPy's threads first
+if TYPE_CHECKING:  # for types only: preload sets NumPy's threads before the import
     import numpy as np
 
 TRAINING_CODE = (
@@ -49,12 +49,12 @@ def digest_file(path: Path) -> str:
 
 
 def read_code(path: Path) -> str:
-    """Read a Python file, whatever its bytes, with line ends as Python has them."""
+    """Read a Python file, with invalid bytes replaced and line endings converted."""
     return path.read_text("utf-8-sig", "replace")
 
 
 def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
-    """Return the digest of the code in each of these files, by its name."""
+    """Return the digest of the code in each of these files, by the name of the file."""
     return {name: digest_code(read_code(ROOT / name)) for name in names}
 
 
@@ -62,8 +62,8 @@ def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
 def digest_code(source: str) -> str:
     """Return the SHA-256 of Python code without its comments and blank lines.
 
-    Docstrings and layout count. The digest is the same in each version of Python. Code
-    that is not plain Python, such as a magic of IPython, has the digest of its text.
+    Docstrings and layout count. The digest is the same in every version of Python. If
+    the code is not plain Python, such as an IPython magic, its whole text is digested.
     """
     with contextlib.suppress(SyntaxError, ValueError):
         compile(source, "code", "exec", dont_inherit=True)

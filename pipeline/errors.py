@@ -1,4 +1,4 @@
-"""Name every error that a user can meet.
+"""Define all errors that a user can encounter.
 
     PipelineError
     ├── InvalidInput         what the user gave cannot be used
@@ -7,15 +7,15 @@
     └── NotebookFailed       a notebook did not run to its end
         └── Diverged         the error of a training is no longer a finite number
 
-A message names the thing, its value, what is allowed and the next step. InvalidInput is
-a ValueError, and ends a command with the exit code 2.
+A message says what is wrong, what the value is, what is allowed and what to do next.
+InvalidInput is a ValueError, and ends a command with exit code 2.
 """
 
 from pathlib import Path
 
 
 class PipelineError(Exception):
-    """The base of these errors; `status` is that of a run that the error has ended."""
+    """The base class of these errors; `status` is that of a run that the error ends."""
 
     status = "failed"
 
@@ -32,10 +32,10 @@ class InvalidInput(PipelineError, ValueError):
 
 
 class InvalidFile(InvalidInput):
-    """A file of the user, a run or a sweep is not what it should be.
+    """A file of the user's, or of a run or a sweep, cannot be used.
 
     problem: a clause such as "is damaged".
-    advice: a sentence.
+    advice: a sentence that says what to do.
     """
 
     def __init__(self, path: Path, problem: str, advice: str = "") -> None:
@@ -45,8 +45,8 @@ class InvalidFile(InvalidInput):
 class CommandFailed(PipelineError):
     """A command could not start, or has ended without its result.
 
-    Its folder is in use, a cluster has no worker, points of a sweep did not finish, or
-    a verified run gave another result.
+    For example, its folder is in use, a worker of a cluster cannot train, points of a
+    sweep did not finish, or a run gave another result when it was verified.
     """
 
 
@@ -66,8 +66,8 @@ class Diverged(NotebookFailed):
     """The error of a training is no longer a finite number."""
 
     ADVICE = (
-        "Make learning_rate smaller, by a factor of ten at first, or normalisation "
-        "larger."
+        "Make learning_rate smaller, at first by a factor of ten, or make "
+        "normalisation larger."
     )
 
     def __init__(self, message: str) -> None:

@@ -1,8 +1,8 @@
 """Define the parameters: their names, types, ranges, defaults and messages.
 
-The command line and a sweep check their values here before anything starts. A notebook
-checks its own in the cell after its parameters, because papermill or a reader may have
-set them there.
+The command line and sweeps check their values here before anything starts. A notebook
+checks its values in the cell after its parameters, because papermill or a reader may
+have changed them there.
 """
 
 import difflib
@@ -28,7 +28,7 @@ def _check_path(value: str) -> str:
     return value
 
 
-# The text after each type says in messages what is allowed.
+# Messages quote the text after each type to say what is allowed.
 SOURCES = (
     "'sample', 'mnist', 'fashion_mnist' or a path: an .npz or a folder of pictures"
 )
@@ -41,7 +41,7 @@ Folders = Annotated[
 ]
 Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
-# The weights of so many hidden units take 6 GB.
+# The weights of a million hidden units take 6 GB.
 Size = Annotated[int, Field(ge=1, le=10**6), "a whole number from 1 to 1,000,000"]
 Epochs = Annotated[int, Field(ge=1, le=100_000), "a whole number from 1 to 100,000"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
@@ -119,7 +119,7 @@ NAMES = tuple(Parameters.model_fields)
 
 
 def describe_allowed(name: str) -> str:
-    """Return what the parameter's value may be, in words."""
+    """Describe in words which values the parameter may have."""
     metadata = NotebookParameters.model_fields[name].metadata
     return next(text for text in metadata if isinstance(text, str))
 
@@ -127,8 +127,8 @@ def describe_allowed(name: str) -> str:
 def find_range(name: str) -> dict[str, object]:
     """Return the range of a number as the attributes of an HTML input field.
 
-    HTML has no attribute for a limit that is itself excluded, so data-above and
-    data-below are ours.
+    HTML has no attribute for a limit that is itself excluded, so this project adds
+    data-above and data-below.
     """
     field = Parameters.model_fields[name]
     limits = {"ge": "min", "le": "max", "gt": "data-above", "lt": "data-below"}
@@ -142,7 +142,7 @@ def find_range(name: str) -> dict[str, object]:
 
 
 def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that are not at their defaults."""
+    """Return the parameters that differ from their defaults."""
     defaults = Parameters().model_dump()
     return {
         name: value for name, value in parameters.items() if value != defaults.get(name)
@@ -152,7 +152,7 @@ def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def find_changed_from_original(parameters: Parameters) -> dict[str, Any]:
     """Return the parameters that differ from the original's.
 
-    num_validation is left out, because it changes no published metric.
+    num_validation is left out, because it does not change any published metric.
     """
     changed = find_changed(dict(parameters))
     return {name: value for name, value in changed.items() if name != "num_validation"}
@@ -165,7 +165,7 @@ def make_id(parameters: Mapping[str, Any]) -> str:
 
 
 def describe(parameters: Mapping[str, object]) -> str:
-    """Return parameters as words: ``epochs 10, seed 2``."""
+    """Return parameters as text: ``epochs 10, seed 2``."""
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
@@ -191,8 +191,8 @@ def from_strings(values: Mapping[str, str]) -> Parameters:
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Check a notebook's parameters in the cell after them; return those of a run.
 
-    ``parameters.check(globals())``. Raises InvalidInput if a value is wrong, or if
-    a name is set that the notebook does not declare.
+    A notebook calls ``parameters.check(globals())``. Raises InvalidInput if a value is
+    wrong, or if papermill has set a name that the notebook does not declare.
     """
     declared, injected = find_assigned_names(namespace.get("In", [""]))
     known = namespace.keys() & NotebookParameters.model_fields
@@ -208,10 +208,10 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
 def find_assigned_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the names that a notebook declares, and those that papermill has injected.
 
-    cells: what has been executed, the current cell last.
+    cells: the code of the cells that have been executed, with the current cell last.
 
-    Right before the current cell come the notebook's own cell of parameters and, if
-    papermill has injected one, its cell. Both begin with ``# Parameters``.
+    Directly before the current cell come the notebook's own cell of parameters and, if
+    papermill has injected one, papermill's cell. Both begin with ``# Parameters``.
     """
     found: list[list[str]] = []
     for cell in reversed(cells[:-1]):
@@ -240,6 +240,7 @@ def _validate(
 
 
 def describe_unknown_name(name: str) -> str:
+    """Return a message about a parameter that does not exist, with a suggestion."""
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     names = ", ".join(NAMES)
@@ -247,6 +248,7 @@ def describe_unknown_name(name: str) -> str:
 
 
 def describe_invalid(name: str, value: object) -> str:
+    """Return a message about a value that a parameter may not have."""
     default = NotebookParameters.model_fields[name].default
     allowed = f"{describe_allowed(name)}. Its default is {default!r}."
     return f"{name} is {value!r}, but must be {allowed}"

@@ -6,21 +6,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-# The paths of results are relative to this: another folder while notebooks are tested.
+# Paths of results are relative to this folder, and tests of notebooks use another one.
 BASE = Path(os.environ.get("DIGITS_BASE", ROOT))
 RUNS = BASE / "runs"
 
 
 def to_display_path(path: Path) -> str:
-    """Return the path relative to the project if it is inside it, else absolute."""
+    """Return a path relative to the project, or unchanged if it lies elsewhere."""
     return str(path.relative_to(BASE) if path.is_relative_to(BASE) else path)
 
 
 def to_source(path: str) -> str:
-    """Return a path of the command line as a source, relative to the project's root.
+    """Return a path from the command line as a source, relative to the project's root.
 
-    A path in the home begins with ``~``, so that no file of a run names the user. An
-    absolute path elsewhere stays absolute.
+    A path in the user's home begins with ``~``, so that the user's name is in no file
+    of a run. An absolute path elsewhere stays absolute.
     """
     absolute = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
     source = hide_folders(absolute)
@@ -30,7 +30,7 @@ def to_source(path: str) -> str:
 
 
 def resolve_source(source: str) -> Path:
-    """Return the path of a source, which may begin with the home, ``~``."""
+    """Return the path of a source, which may begin with ``~`` for the home."""
     return ROOT / os.path.expanduser(source)  # noqa: PTH111 - keeps an unknown ~name
 
 
@@ -40,16 +40,16 @@ def from_current_folder(path: str) -> str:
 
 
 def hide_folders(text: str) -> str:
-    """Return a text without the folder of the project and without the user's home.
+    """Return a text without the paths of the project and of the user's home.
 
     Paths inside the project become relative to it, and the home becomes ``~``.
     """
-    # No path begins within a word. But an m may stand before one, because the escape
-    # code of a colour ends with it.
+    # A path does not begin in the middle of a word. But an m may come before it, since
+    # the escape code of a colour ends with m.
     start = "(?<![A-Za-ln-z0-9_.])"
     for folder in (BASE, ROOT):
         text = re.sub(start + re.escape(f"{folder}{os.sep}"), "", text)
     home = Path.home()
-    if not home.name:  # it is the root of all folders
+    if not home.name:  # it is the root folder
         return text
     return re.sub(rf"{start}{re.escape(str(home))}(?![\w.-])", "~", text)

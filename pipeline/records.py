@@ -1,8 +1,8 @@
 """Model the records of runs and sweeps, which are stored as JSON.
 
-These are run.json, history.json, metrics.json, sweep.json and test_evaluations.jsonl.
-An unknown field is refused in a sweep's definition, which a user writes. In a record it
-is ignored, but not in the entry random of a sweep.
+They are run.json, history.json, metrics.json, sweep.json and test_evaluations.jsonl.
+An unknown field is an error in the definition of a sweep, which a user writes, and in
+the entry `random` of sweep.json. Everywhere else it is ignored.
 """
 
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ Record = TypeVar("Record")
 
 
 class Status(StrEnum):
-    """How far a run, or a point of a sweep, has come, or how it ended.
+    """Whether a run or a point of a sweep is in progress, or how it ended.
 
     OUTDATED: a point that was trained with other code, data or versions than its sweep
         has now.
@@ -59,6 +59,7 @@ class Status(StrEnum):
 
 
 def now() -> datetime:
+    """Return the current time, in UTC and without fractions of a second."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -67,9 +68,9 @@ class _Record(BaseModel):
 
 
 class Epoch(_Record):
-    """The metrics of one epoch: of training, under dropout and without, and validation.
+    """The metrics of an epoch: training with and without dropout, and validation.
 
-    Those of validation are None if there are no validation images.
+    The validation metrics are None if there are no validation images.
     """
 
     train_error: Error
@@ -80,7 +81,7 @@ class Epoch(_Record):
     validation_accuracy: Accuracy | None = None
 
 
-# In memory, a history is a list of plain dictionaries without metrics that are None.
+# In memory, a history is a list of dictionaries, without the metrics that are None.
 History = list[dict[str, float]]
 HISTORY = TypeAdapter(Annotated[list[Epoch], Field(min_length=1)])
 
@@ -100,12 +101,12 @@ class Metrics(TrainingMetrics):
 
 
 class Origin(_Record):
-    """Where a result was made. No result depends on it.
+    """Where a result was made; no result depends on this.
 
-    cores: the number that the command could use.
-    blas: the one that NumPy uses.
-    commit: the project's, with "-dirty" if files differed from it.
-    packages: the versions of those that the project needs.
+    cores: how many cores of the processor the command could use.
+    blas: the BLAS library that NumPy uses.
+    commit: the commit of the project, with "-dirty" if files differed from it.
+    packages: the versions of the packages that the project needs.
     """
 
     system: str
@@ -118,16 +119,16 @@ class Origin(_Record):
 
 
 class RunRecord(_Record):
-    """run.json: what a run, or a point of a sweep, was given, and its result.
+    """run.json: the parameters, inputs and result of a run or a point of a sweep.
 
-    started: when its last part began, if the run was interrupted and continued.
+    started: when the run began or, if it was interrupted, when it last continued.
     resumed_after_epoch: the epoch of the checkpoint from which it last continued.
-    duration_s: includes the seconds up to that checkpoint.
-    inputs: what it depends on besides the parameters, see results/provenance.py.
-    metrics: those of a point, because it has no metrics.json until it is evaluated.
-    note: a copy of the model's, see `model.Model`.
+    duration_s: how long the run took, including the time up to that checkpoint.
+    inputs: what the result depends on besides the parameters, see provenance.py.
+    metrics: the metrics of a point, which has no metrics.json until it is evaluated.
+    note: a copy of the note in the model, see `model.Model`.
     outputs: the digests of the result files.
-    origin: where its last part was made.
+    origin: where the run was made or, if it was interrupted, where it continued.
 
     The parameters are a plain mapping, so that a run can be read even if it has a
     parameter that this version does not know.
@@ -172,7 +173,7 @@ class Distribution(_Record, extra="forbid"):
 
 
 class RandomSearch(_Record, extra="forbid"):
-    """The entry `random` of a sweep: how many candidates to draw, and from what."""
+    """The entry `random` of a sweep: how many candidates, from which distributions."""
 
     n_candidates: Annotated[int, Field(ge=1, le=10_000)]
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -200,7 +201,7 @@ class SweepRecord(SweepDefinition, extra="ignore"):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
     ids: the parameters of each point, by its id.
-    inputs: what else a training depends on, by source.
+    inputs: what else a training depends on, for each source of images.
 
     A point that was trained with other inputs is outdated.
     """
@@ -211,9 +212,9 @@ class SweepRecord(SweepDefinition, extra="ignore"):
 
 
 class TestEvaluation(_Record):
-    """A line of test_evaluations.jsonl: a point of a sweep is going to be evaluated.
+    """A line of test_evaluations.jsonl, written before a point of a sweep is evaluated.
 
-    code: the first digits of a digest of all the code that trained it.
+    code: the first digits of a digest of all the code that trained the point.
     """
 
     time: AwareDatetime = Field(default_factory=now)
@@ -227,7 +228,7 @@ def read_record(
 ) -> Record:
     """Read a JSON file as a record of this kind.
 
-    Raises InvalidFile, with the next step, if the file is missing or damaged.
+    Raises InvalidFile, with this advice, if the file is missing or damaged.
     """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:

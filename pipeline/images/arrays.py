@@ -12,8 +12,8 @@ from pipeline.errors import InvalidFile
 
 Arrays = dict[str, np.ndarray]
 Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and returns
-# By the name of an array, its dtype (or its kind) and its shape. Axes of the same name
-# must have the same length.
+# The dtype (or its kind) and the shape of each array, by its name. Axes with the same
+# name must have the same length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
 # What NumPy raises if an .npz file is cut off or altered.
 DAMAGE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -29,12 +29,12 @@ def to_npz(**arrays: Any) -> bytes:
 def read_arrays(path: Path, layout: Layout, advice: str) -> Arrays:
     """Read the arrays of an .npz file.
 
-    Raises InvalidFile, with the next step, unless they have this layout.
+    Raises InvalidFile, with this advice, if they do not have this layout.
     """
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
-            raise ValueError("it is one array, as np.save writes it")
+            raise ValueError("it is a single array, as np.save writes it")
         with file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:

@@ -34,12 +34,12 @@ class Classes(tuple[str, ...]):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Return what the ten outputs stand for, in ten characters at most."""
+        """Return the class of each of the ten outputs, in ten characters at most."""
         names = (name if len(name) <= 10 else f"{name[:9]}…" for name in self)
         return (*names, *["unused"] * (10 - len(self)))
 
     def to_arrays(self) -> Arrays:
-        """Return their names for a file, unless they are digits."""
+        """Return the names as an array for a file, or nothing for the ten digits."""
         return {} if self == DIGITS else {"classes": np.array(self)}
 
 
@@ -89,7 +89,7 @@ class Data:
         return digest_arrays(*self.arrays.values())
 
     def without_test(self) -> "Data":
-        """Return the data for a training: all but the test images."""
+        """Return the data that a training needs, which is all but the test images."""
         return replace(self, x_test=self.x_test[:0], y_test=self.y_test[:0])
 
     def to_bytes(self) -> bytes:
@@ -150,10 +150,10 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
 
 
 def split(data: Data, num_samples: int, num_validation: int) -> Data:
-    """Take the training, then the validation images.
+    """Split the training images into the first ones, and validation images after them.
 
-    If there are too few images, raises InvalidInput, which suggests sizes that use all
-    of them: a fifth for validation, but at most 1000.
+    Raises InvalidInput if there are too few images. The message suggests sizes that use
+    all of them: a fifth for validation, but at most 1000.
     """
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):

@@ -1,4 +1,4 @@
-"""Read a folder of pictures, and bring each into the form of MNIST's digits.
+"""Read a folder of pictures, and convert each to the format of MNIST's digits.
 
 The folder has a sub-folder of pictures for each class.
 """
@@ -17,10 +17,10 @@ from pipeline.images.arrays import Arrays
 
 SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
 CENTRE = 14.5  # of mass, from the left and the top: the middle of pixel 14, as in MNIST
-BLANK = 25  # grey levels of 255: with less contrast a picture is blank
-FAINT = 0.2  # ink fainter than this share of the darkest counts as paper
-WHOLE_SIDE = 0.9  # if more of the pixels along a side are ink, the paper is in shade
-PAIRS = 5  # of each class, before and after, for a reader to look at
+BLANK = 25  # grey levels of 255; a picture with less contrast is blank
+FAINT = 0.2  # ink fainter than this share of the darkest ink counts as paper
+WHOLE_SIDE = 0.9  # if a larger share of a side is ink, the paper is in shade
+PAIRS = 5  # pictures of each class to show before and after the conversion
 SEED = 1  # of the generator that draws the test images
 
 STRAY = "neither PNG nor JPEG, or not in the folder of a class, left out"
@@ -33,7 +33,7 @@ class Pictures:
     """The user's own pictures as the arrays of a source, with warnings about them.
 
     samples: pairs of the first pictures of each class, before and after they were
-        brought into MNIST's form, (28, 28) uint8.
+        converted to MNIST's format, (28, 28) uint8.
     """
 
     arrays: Arrays
@@ -43,10 +43,10 @@ class Pictures:
 
 
 def read_folder(folder: Path) -> Pictures:
-    """Read and split a folder.
+    """Read a folder of pictures, and split them into training and test images.
 
-    Raises InvalidFile for a picture that is not readable, and InvalidInput for too few
-    or too many classes.
+    Raises InvalidFile if a picture cannot be read, and InvalidInput if there are too
+    few or too many classes.
     """
     images: dict[str, list[np.ndarray]] = defaultdict(list)
     samples: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -82,13 +82,13 @@ def read_folder(folder: Path) -> Pictures:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in the folders of classes, by name, without hidden files."""
+    """Return the pictures in the folders of classes, sorted, without hidden files."""
     files = sorted(folder.glob("[!.]*/[!.]*"), key=lambda file: file.parts)
     return [file for file in files if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
 
 
 def read_grey(file: Path) -> np.ndarray:
-    """Return a picture upright and in grey, (H, W) uint8. Raises InvalidFile."""
+    """Return a picture upright and in grey levels, (H, W) uint8. Raises InvalidFile."""
     try:
         with Image.open(file, formats=("PNG", "JPEG")) as stored:
             if stored.mode.startswith("I"):
@@ -102,11 +102,11 @@ def read_grey(file: Path) -> np.ndarray:
 
 
 def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
-    """Return a picture (H, W) uint8 in the form of MNIST's digits, or None if blank.
+    """Convert a picture (H, W) uint8 to MNIST's format, or return None if it is blank.
 
-    Its ink is cropped, scaled into 20 x 20 pixels in proportion and to full contrast,
+    The ink is cropped, scaled to full contrast and, in proportion, to 20 x 20 pixels,
     and centred by its mass in (28, 28) uint8. But a picture of 28 x 28 pixels that is
-    light on dark stays as it is. Return also whether a whole side is ink. Source:
+    light on dark stays as it is. Also return whether a whole side is ink. Source:
     Y. LeCun et al. (1998), Gradient-based learning applied to document recognition,
     section III.A.
     """
@@ -128,7 +128,7 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
         max(1, round(BOX * extent / max(picture.size))) for extent in picture.size
     )
     mass = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), float)
-    if mass.max() == 0:  # specks that are too far apart to leave anything
+    if mass.max() == 0:  # specks so far apart that scaling has removed them
         return None, False
     image = np.zeros((SIDE, SIDE), np.uint8)
     rows, columns = (_find_centred_slice(mass.sum(axis=axis)) for axis in (1, 0))
@@ -137,25 +137,25 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
 
 
 def _find_centred_slice(mass: np.ndarray) -> slice:
-    """Return the rows, or columns, that centre ink of this mass (n,) in an image."""
+    """Return the rows or columns of an image where ink of this mass (n,) is centred."""
     centre = float(np.average(np.arange(len(mass)) + 0.5, weights=mass))
     start = min(max(0, round(CENTRE - centre)), SIDE - len(mass))
     return slice(start, start + len(mass))
 
 
 def describe_problem(problem: str, names: Sequence[str]) -> str:
-    """Return a warning with the first five pictures that have a problem."""
+    """Return a warning that names the first five pictures with a problem."""
     more = ", ..." if len(names) > 5 else ""
     return f"Warning: {problem} ({len(names)}): {', '.join(names[:5])}{more}"
 
 
 def split_and_mix(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
-    """Draw a fifth of each class as test images, and mix the classes of the rest.
+    """Draw a fifth of each class as test images, and mix the others across classes.
 
     classes: the images of each label.
 
-    They are mixed so evenly that each class has about the same share of the last
-    images, which become the validation images, as of the first.
+    The classes are mixed so evenly that each has about the same share of the first
+    images as of the last ones, which become the validation images.
     """
     rng = np.random.RandomState(SEED)
     test: list[tuple[float, int, np.ndarray]] = []

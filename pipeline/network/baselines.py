@@ -1,4 +1,4 @@
-"""Classify images by simple methods, which a network has to be better than.
+"""Classify images by simple methods, which a network has to outperform.
 
 Each `classify_` function learns from images (N, 784) uint8 with labels (N,). It
 classifies new images (M, 784), and returns their classes (M,). `compare_pair` compares
@@ -50,8 +50,8 @@ def classify_by_ridge_regression(
 ) -> tuple[Classes, float]:
     """Classify by a linear function of the pixels, fitted to the one-hot labels.
 
-    Return also the strength of the penalty: the one of STRENGTHS that classifies most
-    validation images correctly.
+    Also return the strength of the penalty: the one of STRENGTHS with which the most
+    validation images are classified correctly.
 
     Source: A. Hoerl and R. Kennard (1970), Technometrics 12, 55-67.
     """
@@ -73,11 +73,11 @@ def classify_by_ridge_regression(
 
 
 def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
-    """Count the images that only the first, and only the second classifies correctly.
+    """Count the images that only the first or only the second classifies correctly.
 
-    first, second (N,): whether the answer to each image is correct.
+    first, second: (N,), whether each image was classified correctly.
 
-    Return also the two-sided p-value of McNemar's exact test. Source: Q. McNemar
+    Also return the two-sided p-value of McNemar's exact test. Source: Q. McNemar
     (1947), Psychometrika 12, 153-157.
     """
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
@@ -95,8 +95,8 @@ def _find_nearest(points: Bytes | Floats, images: Bytes) -> Classes:
     half = np.sum(known**2, axis=1, dtype=float) / 2
     # Blocks of some 500 images limit the memory that a thread needs.
     blocks = np.array_split(images, -(-len(images) // 500))
-    # |a - b|^2 = a^2 + b^2 - 2 a b. As a^2 is the same for all points b, the nearest
-    # one has the largest a b - b^2 / 2.
+    # |a - b|^2 = a^2 + b^2 - 2 a b. a^2 is the same for all points b, so the nearest
+    # point has the largest a b - b^2 / 2.
 
     def find(block: Bytes) -> Classes:
         found: Classes = np.argmax((block - MIDDLE) @ known.T - half, axis=1)

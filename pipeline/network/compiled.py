@@ -1,12 +1,12 @@
-"""Train and predict as helpers.py does, with compiled loops where they may be used.
+"""Train and predict as helpers.py does, with compiled loops where they can be used.
 
-The loops repeat what the functions of the published helpers.py compute. So they are
-used for this helpers.py alone, which is known by the digest of its text, and any other
-one trains itself.
+The loops compute the same as the functions of the published helpers.py. They are used
+only with that version, which is recognised by the digest of its code. Any other version
+of helpers.py trains with its own functions.
 
 The loops gave the same bits wherever they were tried, and with any number of threads,
-because every sum is taken in one fixed order. Pixels of 0 add nothing, so they are left
-out.
+because every sum is computed in one fixed order. Pixels of 0 add nothing, so they are
+skipped.
 """
 # mypy: allow-untyped-defs
 
@@ -26,12 +26,12 @@ from pipeline.network.published import HELPERS_SHA256, NOTE
 
 PIXELS, NUM_DIGITS = 784, 10
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
-IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of so many images
+IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of this many images
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
 VALUES_PER_THREAD = 20_000  # with fewer, starting a thread costs more than it saves
 
 
-@wraps(helpers.train_epoch, assigned=())  # so that its signature is helpers' own
+@wraps(helpers.train_epoch, assigned=())  # so that it has the signature in helpers.py
 def train_epoch(
     images: Bytes,
     labels: Bytes,
@@ -44,7 +44,7 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train an epoch as `helpers.train_epoch` does, with the loops where they apply.
 
-    The loops take one image at a time. If `find_fallback_note` has a note, print it.
+    The loops process one image at a time. If `find_fallback_note` has a note, print it.
     """
     arguments = images, labels, weights, rng, input_rng
     if find_fallback_note(weights, rng) is not None:  # helpers.py has to train
@@ -79,8 +79,8 @@ def measure_activity(
 ) -> Floats | None:
     """Return the fraction of images on which each hidden unit is active: (H,).
 
-    Return None unless `helpers.forward` gives one activation for each column of the
-    first matrix, as it may not after a change of the network.
+    Return None if `helpers.forward` does not return one activation for each column of
+    the first matrix, which can happen after a change to the network.
     """
     count = np.zeros(weights[0].shape[1])
     for start in range(0, len(images), IMAGES_PER_CALL):
@@ -94,9 +94,9 @@ def measure_activity(
 
 
 def arrays_fit(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
-    """Return whether the loops, which check no bounds, can take these arrays.
+    """Return whether the loops, which do not check bounds, can process these arrays.
 
-    They take images (N, 784) and labels (N,) of uint8.
+    The images (N, 784) and the labels (N,) have to be of uint8.
     """
     is_image = images.dtype == np.uint8 and images.shape[1:] == (PIXELS,)
     is_label = labels is None or (
@@ -117,8 +117,8 @@ def weights_fit(weights: Weights) -> bool:
 def have_separate_streams(rng: object, input_rng: object | None) -> bool:
     """Return whether masks of units and masks of pixels come from separate streams.
 
-    helpers.py draws both in turn, image by image, while the loops draw all masks of
-    pixels first. So from one stream they would draw other masks than helpers.py.
+    helpers.py draws the two kinds in turn, image by image, while the loops draw all
+    masks of pixels first. From one stream, they would draw other masks than helpers.py.
     """
     generators = [rng] if input_rng is None else [rng, input_rng]
     streams = {id(getattr(each, "_bit_generator", None)) for each in generators}
@@ -134,11 +134,12 @@ def find_fallback_note(weights: Weights, *generators: object) -> str | None:
 
 @cache
 def print_note() -> None:
+    """Print NOTE to stderr, but only the first time."""
     print(NOTE, file=sys.stderr)
 
 
 def loops_match_helpers() -> bool:
-    """Return whether helpers is the published one, and no cell has replaced a part."""
+    """Return whether helpers.py is the published one, and no cell has changed it."""
     return _IS_PUBLISHED and all(
         getattr(helpers, name) is part for name, part in _PARTS.items()
     )
@@ -167,7 +168,7 @@ def forward_image(image, lookup, weights, mask, hidden, scores):
     mask: (H,).
 
     The activations are written into hidden (H,). The scores are added to the values in
-    scores (10,), which the caller has set to 0. The ink is the pixels above 0.
+    scores (10,), which the caller has set to 0. The ink consists of the pixels above 0.
     """
     weights_0_1, weights_1_2 = weights
     places = np.empty(PIXELS, np.uint16)
@@ -177,7 +178,7 @@ def forward_image(image, lookup, weights, mask, hidden, scores):
         count += image[p] > 0
     hidden[:] = 0.0
     # Rows are added in pairs, so that hidden is read and written half as often. If
-    # their number is odd, the first one is added by itself.
+    # there is an odd number of rows, the first row is added alone.
     if count % 2:
         p = places[0]
         for h in range(len(hidden)):
@@ -233,7 +234,7 @@ def update_weights(
 def add_scores(lookup, weights, images, scores):
     """Add the scores of images (N, 784), without dropout, to scores (N, 10).
 
-    The hidden units are taken in blocks, see UNITS_PER_BLOCK.
+    The hidden units are processed in blocks, see UNITS_PER_BLOCK.
     """
     for start in range(0, len(weights[1]), UNITS_PER_BLOCK):
         units = slice(start, start + UNITS_PER_BLOCK)
@@ -279,5 +280,5 @@ def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
     lookup = helpers.scale(PIXEL_VALUES, normalisation)
     add = partial(add_scores, lookup, tuple(weights))
     with ThreadPoolExecutor(count) as threads:
-        list(threads.map(add, image_parts, score_parts))  # raises what a thread raises
+        list(threads.map(add, image_parts, score_parts))  # raises the error of a thread
     return scores

@@ -18,15 +18,15 @@ NOTE = (
     "The compiled loops compute the published helpers.py alone, so this one trains "
     "itself: 9 to 30 times slower, and its last digits may differ between machines."
 )
-# 95 % of a normal distribution lie within so many standard deviations of its mean.
+# 95 % of a normal distribution lie within this many standard deviations of its mean.
 Z = 1.959963984540054
 
 
 def cut(error: float) -> str:
     """Format an error as the original prints it, cut to five characters, not rounded.
 
-    Five characters would mislead for very small or large errors, so these are formatted
-    in another way.
+    Five characters would be misleading for very small or large errors, so these are
+    formatted differently.
     """
     if error >= 1e5:  # because 123456.7 cut to five characters would read 12345
         return f"{error:.0e}"
@@ -58,7 +58,7 @@ def format_table(
 ) -> str:
     """Format the comparison of a run's metrics with the published ones as a table.
 
-    equal, other: the words in its last column.
+    equal, other: the words in the last column for a metric that is equal, or not.
     has_digits: whether the images are digits; if not, nothing is compared.
     """
     rows = compare(metrics)
@@ -73,9 +73,9 @@ def format_table(
 
 
 def format_metric(value: float, sign: str = "") -> str:
-    """Format a metric with four decimals, or from 100000 on with four digits.
+    """Format a metric with four decimals or, from 100000 on, with four digits.
 
-    sign: "+" writes the sign of a positive number, too.
+    sign: "+" to show the sign of positive numbers, too.
     """
     return f"{value:{sign}.4f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
 

@@ -1,8 +1,8 @@
-"""Train networks that differ a little from that of helpers.py, for the lessons.
+"""Train networks that differ slightly from the one in helpers.py, for the lessons.
 
 They differ in what happens to the sums of the hidden units, in what inactive units pass
-on, or in the error signals of the scores. The loops give the same bits wherever they
-are tried, as those of `compiled` do, so the records of the lessons can be repeated.
+on, or in the error signals of the scores. Like the loops of `compiled`, these give the
+same bits wherever they are tried, so the records of the lessons can be reproduced.
 """
 # mypy: allow-untyped-defs
 
@@ -41,13 +41,13 @@ def train_epoch(
 ) -> None:
     """Train on every image once, in order. The weights are changed IN PLACE.
 
-    masks: (N, H), of the hidden units.
+    masks: (N, H), the dropout masks of the hidden units.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive.
-    mean_inactive: the same for one part of each image, its projection onto the mean of
-        all images; by default the same number as for the rest.
+    mean_inactive: the same derivative for only one part of each image, its projection
+        onto the mean of all images; by default it is equal to relu_grad_inactive.
     slopes: (N, H), the derivatives to use in place of those at the units' own sums.
-    has_relu: whether negative sums become 0. If not, the derivative is 1 everywhere.
-    pulls: (N, 10), the factors of the error signals of the scores, by default 1.
+    has_relu: whether negative sums become 0. If they do not, all derivatives are 1.
+    pulls: (N, 10), factors for the error signals of the scores, by default 1.
     target: the target for the score of the true class; for the others it is 0.
     """
     pulls = np.ones((len(images), helpers.NUM_DIGITS)) if pulls is None else pulls
@@ -55,7 +55,7 @@ def train_epoch(
     extra = 0.0 if mean_inactive is None else mean_inactive - inactive
     floor = 0.0 if has_relu else -np.inf
     slopes = np.empty((0, masks.shape[1])) if slopes is None else slopes
-    total = images.sum(axis=0, dtype=np.int64)  # whole numbers: no rounding
+    total = images.sum(axis=0, dtype=np.int64)  # integers, so nothing is rounded
     mean = total / np.sqrt(max(1, np.sum(total**2)))  # (784,), of length 1
     inputs = images, labels, masks, slopes, pulls, mean
     scaled = helpers.scale(PIXEL_VALUES, 255)
