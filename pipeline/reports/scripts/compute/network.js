@@ -1,5 +1,5 @@
-// The network of pipeline/network/compiled.py in JavaScript. It computes the same sums in the same order on
-// the same doubles, so it gives the same bits.
+// The network of pipeline/network/compiled.py in JavaScript. It computes the same sums in the same
+// order on the same doubles, so it gives the same bits.
 //
 //   images   Uint8Array, 784 pixels an image      labels   Uint8Array, a digit an image
 //   weights  { first: Float64Array, 784 rows of H; second: Float64Array, H rows of 10 }
@@ -86,8 +86,8 @@ function drawMask(rng, mask, rate) {
 }
 
 // Computes the hidden units and the scores of one image, in place, and returns the places of the
-// pixels that are not 0. It takes four units at a time, so that their sums stay in registers; what
-// is computed beyond the last unit is written nowhere.
+// pixels that are not 0. It takes four units at a time, so that their sums stay in registers;
+// values beyond the last unit are discarded.
 export function forward(image, scaled, { first, second }, mask, hidden, scores) {
   const size = hidden.length;
   const places = [];
@@ -162,8 +162,8 @@ function update(
 }
 
 // A training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one
-// update, and keeps the arrays it was made of. error and correct are sums over the epoch so far,
-// measured under dropout. weights: the first ones; if null, the seed draws them.
+// update, and keeps the arrays that it was made from. error and correct are sums over the epoch so
+// far, measured under dropout. weights: the initial ones; if null, they are drawn from the seed.
 export class Training {
   constructor(images, labels, parameters, weights = null) {
     const size = parameters.hidden_size;

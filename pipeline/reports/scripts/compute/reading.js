@@ -1,14 +1,16 @@
-// Makes an image of what is drawn, reads it with the functions of network.js, and unpacks networks.
+// Makes an image from what is drawn, reads it with the functions of network.js, and unpacks
+// networks.
 import { argmax, DIGITS, forward, PIXELS, scalePixelValues } from "./network.js";
 
-// The pen's width in pixels of an image, with which a drawn digit has as much ink as MNIST's.
+// The pen's width, in pixels of an image, that gives a drawn digit as much ink as MNIST's digits
+// have.
 const PEN = 2.5;
 export const SIDE = 28; // of an image
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
-// Lowers the distances of the pixels near a piece of a line, from (ax, ay) to (bx, by), to their
-// distances from that piece.
+// Lowers the distances of the pixels near a line segment, from (ax, ay) to (bx, by), to their
+// distances from that segment.
 function measureDistances(distances, ax, ay, bx, by) {
   const left = Math.max(0, Math.floor(Math.min(ax, bx) - PEN));
   const right = Math.min(SIDE, Math.max(ax, bx) + PEN);
@@ -57,10 +59,10 @@ function findCentre(image) {
   return [across / mass, below / mass];
 }
 
-// Strokes, lists of points [x, y] in fractions of the pad, in the form of MNIST's digits, wherever
-// on the pad and however large they are: fitted into 20 x 20 pixels, proportions kept, the centre
-// of mass in the middle (Y. LeCun et al. 1998, Gradient-based learning applied to document
-// recognition, section III.A). A dot stays a dot.
+// Returns strokes as an image in the form of MNIST's digits, wherever on the pad and however large
+// they are. Strokes are lists of points [x, y] in fractions of the pad. They are fitted into 20 x
+// 20 pixels in proportion, with the centre of mass in the middle (Y. LeCun et al. 1998,
+// Gradient-based learning applied to document recognition, section III.A). A dot stays a dot.
 export function imageOf(strokes) {
   const points = strokes.flat();
   if (points.length === 0) return new Uint8Array(PIXELS);
@@ -80,7 +82,7 @@ export function imageOf(strokes) {
 }
 
 // The scores of an image, its hidden units, the labels of the two largest scores, and each pixel's
-// part of the answer's score.
+// contribution to the answer's score.
 export function read(image, { normalisation, weights }) {
   const size = weights.second.length / DIGITS;
   const scores = new Float64Array(DIGITS);

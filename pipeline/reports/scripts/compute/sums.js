@@ -3,9 +3,9 @@
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
 //            targets; inactive: the ReLU's slope for inactive units; rate; nameOf(layer, place) }
 //
-// For showing it, also: nouns, of the layers; classes, of the scores; pixels, of the image.
+// To be shown, it also has nouns for the layers, classes for the scores, and the image's pixels.
 
-// The sums of a layer: the values of the layer before, times the weights.
+// The sums of a layer: the values of the previous layer, times the weights.
 function multiply(values, matrix, size) {
   const sums = new Float64Array(size);
   values.forEach((value, from) => {
@@ -24,7 +24,7 @@ function multiplyBack(signals, matrix, size) {
 }
 
 // Adds to a network, for each layer: sums, values (after the ReLU), back (sums of error
-// signals) and signals (times the slopes of the ReLU).
+// signals) and signals (these sums times the slopes of the ReLU).
 export function measure(network) {
   const { sizes, weights, inputs, targets, inactive } = network;
   const last = weights.length;
@@ -75,7 +75,7 @@ export const listWeights = ({ sizes }) =>
     })),
   );
 
-// A weight, with the factors of its product and of its slope. layer: the one where it ends.
+// A weight, with the factors of its product and of its slope. layer: the layer where it ends.
 export function findWeight({ sizes, weights, values, signals }, layer, from, to) {
   const at = from * sizes[layer] + to;
   const weight = weights[layer - 1][at];
@@ -104,7 +104,7 @@ export const findProductsBack = (network, layer, from) =>
     return makeTerm(network, found, found.signal, layer + 1, to);
   });
 
-const DIGITS_SHOWN = 1000; // three behind the point
+const DIGITS_SHOWN = 1000; // three digits after the decimal point
 
 // A number as a sum shows it.
 export const round = (value) => Math.round(value * DIGITS_SHOWN) / DIGITS_SHOWN + 0;
@@ -115,7 +115,7 @@ export function findRest(terms, total) {
   return (Math.round(total * DIGITS_SHOWN) - sum) / DIGITS_SHOWN;
 }
 
-// The loss over one weight, while the others stay: a list of [weight, loss].
+// The loss over one weight, while the others stay the same: a list of [weight, loss].
 export function findCurve(network, { layer, at }, places) {
   const weights = [...network.weights];
   const matrix = Float64Array.from(weights[layer - 1]);

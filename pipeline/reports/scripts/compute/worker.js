@@ -1,8 +1,8 @@
-// Trains in a worker, so that the page answers meanwhile.
+// Trains in a worker, so that the page stays responsive.
 import { evaluate, Training } from "./network.js";
 
-// Yields the first weights, and then the metrics of each epoch, with its weights at milestones and
-// now and then. It runs in a worker, which has network.js too.
+// Yields the initial weights, and then the metrics of each epoch, with its weights at milestones
+// and from time to time. It runs in a worker, which has network.js too.
 function* measureEpochs([images, labels], others, parameters, milestones) {
   const { epochs, normalisation } = parameters;
   const training = new Training(images, labels, parameters);
@@ -44,7 +44,8 @@ function* measureEnds([images, labels], others, list) {
   }
 }
 
-// Runs a generator in a worker that gets `source`, the text of network.js; returns a stop function.
+// Runs a generator in a worker that gets `source`, the text of network.js. Returns a function that
+// stops it.
 function startGenerator(generator, source, data, onResult, onError) {
   const imports = "const { evaluate, Training } = network_js;\n";
   const work = `onmessage = ({ data }) => {

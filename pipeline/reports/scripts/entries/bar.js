@@ -1,4 +1,4 @@
-// Shows in the bar of a lesson at which stop the reader is.
+// Shows in the bar of a lesson which stop the reader has reached.
 
 const bar = document.querySelector(".lesson-bar");
 const links = [...bar.querySelectorAll("a")];

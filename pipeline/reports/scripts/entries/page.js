@@ -3,8 +3,8 @@
 const CODE = ".source, .set-up";
 const ANSWERS = "details.answer, .prose details"; // those below cells, and those in texts
 
-// One button opens or folds all code, and all answers; each piece also opens by itself, without this
-// script.
+// One button opens or folds all code, and all answers; each piece also opens by itself, without
+// this script.
 function setUpCode() {
   const button = document.getElementById("all-code");
   if (!button) return; // as in a lesson, which has no code

@@ -1,5 +1,6 @@
-// Asks for predictions in the page of a lesson: the first choice of a question that is pressed. It is
-// kept in the browser, and shown on a sheet at the end, beside the right answer.
+// Asks for predictions in the page of a lesson. The first choice of a question that is pressed is
+// the prediction. It is kept in the browser, and shown beside the right answer on a sheet at the
+// end.
 import { store } from "../parts/store.js";
 
 const copyOf = (element) => element.cloneNode(true).childNodes;
@@ -18,14 +19,15 @@ class Prediction {
     });
   }
 
-  // Once there is a prediction, each choice opens and closes by itself.
+  // Once there is a prediction, each choice opens and closes on its own.
   choose(event, i) {
     if (store.read(this.key) !== null) return;
     event.preventDefault();
     store.keep(this.key, i);
   }
 
-  // Opens the kept choice, and the right one. Until then what is hidden cannot be found or printed.
+  // Opens the kept choice and the right one. Before there is one, what is hidden cannot be found or
+  // printed.
   show() {
     const chosen = store.read(this.key);
     const isWaiting = chosen === null;

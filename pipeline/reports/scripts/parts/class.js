@@ -5,7 +5,7 @@ import { describeGroups, drawGroups } from "../show/groups.js";
 import { nameDot, readLines } from "./dots.js";
 import { store } from "./store.js";
 
-const NEAR = 16; // a press within so many pixels of a dot is meant for it
+const NEAR = 16; // a press within this many pixels of a dot counts as pressing it
 const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
 class Class extends Section {
@@ -34,7 +34,7 @@ class Class extends Section {
     this.part("not-counted").hidden = items.length === 0;
   }
 
-  // Lets a dot be pressed. Only the first one is reached by Tab, the others by arrow keys.
+  // Makes a dot pressable. Tab reaches only the first dot, and arrow keys reach the others.
   offer({ dot, circle }, i) {
     const words = `${nameDot(dot)}: ${formatPercent(dot.accuracy)}`;
     const attributes = { role: "button", tabindex: i === 0 ? 0 : -1, "aria-label": words };

@@ -1,6 +1,6 @@
-// Dots: whole trainings of the page's own setting, each a seed, with the slip or without, and its
-// accuracy on the validation images. The reader's own are kept in the browser. A line of text holds
-// all of them, so that the lines of a class can be pasted together.
+// A dot is a whole training with the page's own setting: its seed, whether it had the slip, and its
+// accuracy on the validation images. The reader's own dots are kept in the browser. One line of
+// text holds all of them, so that the lines of a class can be pasted together.
 
 import { store } from "./store.js";
 
@@ -77,8 +77,8 @@ function readLine(line, setting, images) {
   return wrong ? `has an impossible accuracy or seed: ${wrong.seed}` : dots;
 }
 
-// Reads the lines of a class. images: how many an accuracy is measured on. Returns the dots, each
-// once, and the lines that do not count, each with the reason.
+// Reads the lines of a class. images: the number that an accuracy is measured on. Returns the dots,
+// each once, and the lines that do not count, each with the reason.
 export function readLines(text, setting, images) {
   const dots = new Map();
   const refused = [];

@@ -1,4 +1,4 @@
-// The form of a report: the parameters to train with, each a field that says what it takes.
+// The form of a report: the parameters to train with, each in a field that says what it accepts.
 
 // Whether a field has a number that is allowed. data-above and data-below are limits that are
 // themselves excluded, for which HTML has no attribute.

@@ -88,7 +88,7 @@ export class NetworkView {
     return make("label", {}, "learning rate ", this.rate);
   }
 
-  // Lets go of what was pressed.
+  // Deselects what was pressed.
   forget() {
     this.chosen = this.home; // a place, [layer, place], or a weight, { layer, from, to }
     this.text = ""; // the words about the part of the step, or about a number

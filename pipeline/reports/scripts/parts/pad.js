@@ -7,7 +7,7 @@ import { storeOfTab } from "./store.js";
 import { Teacher } from "./teach.js";
 
 const STEP = 0.04; // of the pad, by one press of an arrow key
-const CLOSE = 0.2; // scores less than this apart are not a sure answer
+const CLOSE = 0.2; // if the two largest scores are closer than this, the answer is not sure
 const ARROWS = {
   ArrowLeft: [-STEP, 0],
   ArrowRight: [STEP, 0],
@@ -37,7 +37,7 @@ class Pad extends Section {
     this.networks = networks;
     this.teacher = new Teacher(training);
     this.canvas = this.part("pad");
-    // Beside the page's networks, one that was trained here; weights are there once unpacked.
+    // The page's networks, and one that was trained here; they have weights once unpacked.
     this.known = networks.map(({ name, classes }) => ({ name, classes }));
     this.past = []; // what was on the pad before each change
     this.pen = null; // the pointer's id, or "keys", while the pen is down
@@ -67,7 +67,7 @@ class Pad extends Section {
     return this.strokes.length > 0;
   }
 
-  // The strokes that are seen: what is drawn, or else the example, if the network reads digits.
+  // The strokes that are shown: what is drawn, or else the example, if the network reads digits.
   get shown() {
     const hasExample = !this.isDrawn && this.network.classes[DIGIT] === String(DIGIT);
     return hasExample ? EXAMPLE : this.strokes;
@@ -182,7 +182,7 @@ class Pad extends Section {
     this.setStrokes([...this.strokes, [point]], pen);
   }
 
-  // Replaces what is on the pad by strokes.
+  // Replaces what is on the pad with strokes.
   setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
@@ -196,7 +196,7 @@ class Pad extends Section {
     else this.askForFrame();
   }
 
-  // Where a pointer is, in fractions of the pad; ink beyond it would not be seen.
+  // Where a pointer is, in fractions of the pad; ink beyond it would not be visible.
   locate({ clientX, clientY }) {
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
     return [clamp((clientX - left) / width, 0, 1), clamp((clientY - top) / height, 0, 1)];
@@ -291,8 +291,8 @@ class Pad extends Section {
     this.askForFrame();
   }
 
-  // Adds a network that has been trained here, in place of the last one, and chooses it. Returns what
-  // this changes for the reader.
+  // Adds a network that has been trained here, in place of the previous one, and chooses it.
+  // Returns what this changes for the reader.
   add(network) {
     const image = this.imageToRead;
     const isTaught = Boolean(this.network.before);

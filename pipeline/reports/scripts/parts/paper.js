@@ -80,7 +80,7 @@ export class Paper {
     this.isAsking = true;
   }
 
-  // After a step all is shown.
+  // After a step, everything is shown.
   revealAnswers() {
     this.isAsking = false;
   }

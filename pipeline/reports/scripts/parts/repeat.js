@@ -1,5 +1,5 @@
-// Trains the run of a report again, or with other parameters, and compares the digest of the weights
-// with the run's own.
+// Trains the run of a report again, or with other parameters, and compares the digest of the
+// weights with the run's own.
 
 import { digestOf } from "../compute/network.js";
 import { count, formatPercent, make } from "../show/dom.js";

@@ -1,10 +1,10 @@
 // Keeps what a reader has made. Each thing has a key of its own, so that two tabs of the same page
-// do not overwrite what the other one has kept.
+// do not overwrite what the other tab has kept.
 
 const PREFIX = "digits-by-hand: ";
 
-// A storage of the browser. It tells "change", with the key as detail, when something is kept or
-// forgotten, here or in another tab.
+// A storage of the browser. It dispatches "change", with the key as detail, when something is kept
+// or forgotten, here or in another tab.
 class Store extends EventTarget {
   constructor(name) {
     super();
@@ -50,7 +50,7 @@ class Store extends EventTarget {
     this.announce(key);
   }
 
-  // The keys that begin with some words.
+  // The keys that begin with these words.
   list(words) {
     const keys = Object.keys(this.storage ?? {}).filter((key) => key.startsWith(PREFIX));
     const all = [...this.others.keys(), ...keys.map((key) => key.slice(PREFIX.length))];

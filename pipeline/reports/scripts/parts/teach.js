@@ -6,8 +6,7 @@ import { formatPercent } from "../show/dom.js";
 
 const EAGER = 5; // the step of "Teach it", in learning rates
 
-// Returns the weights after one update of copies of them with an image and its label, without
-// dropout.
+// Returns copies of the weights after one update with an image and its label, without dropout.
 function learnImage({ weights, normalisation }, image, label, parameters) {
   const copies = {
     first: Float64Array.from(weights.first),

@@ -1,5 +1,5 @@
-// Trains the network of a lesson, with the slip or without it and from any seed, while it reads what
-// is drawn. Whole trainings become dots, and one button trains ten more of each kind.
+// Trains the network of a lesson, with the slip or without it and from any seed, while it reads
+// what is drawn. Whole trainings become dots, and one button trains ten more of each kind.
 
 import { count, formatPercent } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
@@ -151,7 +151,7 @@ class Attempt {
     panel.start(panel.trainings, parameters, show, (words) => panel.end("outcome", words));
     panel.part("compared").hidden = false;
     for (const name of ["compared", "accuracy"]) {
-      panel.part(name).scrollIntoView({ block: "nearest" }); // what grows, and what comes out
+      panel.part(name).scrollIntoView({ block: "nearest" }); // the numbers at the end, and the curve
     }
   }
 

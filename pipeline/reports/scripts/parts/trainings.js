@@ -6,8 +6,8 @@ import { startSeries, startWorker } from "../compute/worker.js";
 import { Section } from "../show/dom.js";
 import { MILESTONES } from "./strip.js";
 
-// A part of a page with buttons that train, and stop the present training. halt: stops it, or null.
-// It does not use `disabled`, because a disabled button loses the focus.
+// A part of a page with buttons that start and stop a training. halt: stops the present one, or
+// null. It does not use `disabled`, because a disabled button loses the focus.
 export class TrainingSection extends Section {
   halt = null;
 
@@ -58,8 +58,8 @@ export class Trainings {
     return [this.arrays.slice(0, 2), this.arrays.slice(2)];
   }
 
-  // Starts a function of worker.js once the images are unpacked. Returns a function that stops it:
-  // then nothing more is told, even if the worker was faster.
+  // Starts a function of worker.js once the images are unpacked. Returns a function that stops it;
+  // nothing more is reported then, even if the worker was faster.
   #start(work, data, onResult, onError) {
     let stop = () => {};
     let isStopped = false;
@@ -76,12 +76,13 @@ export class Trainings {
     };
   }
 
-  // Trains once, and tells each epoch. Returns a function that stops it.
+  // Trains once, and reports each epoch. Returns a function that stops it.
   train(parameters, onEpoch, onError) {
     return this.#start(startWorker, [parameters, MILESTONES], onEpoch, onError);
   }
 
-  // Trains several, one after the other, and tells each with its accuracy. Returns a stop function.
+  // Makes several trainings, one after the other, and reports each with its accuracy. Returns a
+  // function that stops them.
   measure(dots, onDot, onError) {
     const tell = ({ parameters: { relu_grad_inactive, seed }, accuracy }) =>
       onDot({ kind: relu_grad_inactive ? "with" : "without", seed, accuracy });

@@ -73,7 +73,7 @@ export class Circles {
   }
 
   // What a phase is about: the chosen weight or place if the phase computes it, or else the first
-  // score or unit. An update is about the chosen weight, or else about all.
+  // score or unit. An update is about the chosen weight, or else about all weights.
   findSubject({ network: { weights }, phase, chosen, home }) {
     if (phase === "update") return Array.isArray(chosen) ? home : chosen;
     const layer = phase === "error" ? weights.length : 1;

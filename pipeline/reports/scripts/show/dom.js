@@ -54,11 +54,11 @@ export const writeMinus = (number) => String(number).replace("-", "−");
 // An accuracy.
 export const formatPercent = (fraction) => `${(100 * fraction).toFixed(1)}\u00a0%`;
 
-// A score or an activation: two digits behind the point, and never -0.
+// A score or an activation, with two digits after the decimal point, and never -0.
 export const formatNumber = (value) => writeMinus(value.toFixed(2).replace(/^-0.00$/, "0.00"));
 
-// JupyterLab takes the keys of what has the focus as commands on cells, unless that very element is
-// marked.
+// JupyterLab treats keys that are pressed in an element as commands on cells, unless that very
+// element is marked.
 export function keepKeys(root) {
   root.addEventListener("focusin", ({ target }) => {
     target.setAttribute("data-lm-suppress-shortcuts", "true");

@@ -1,5 +1,5 @@
-// Explains a place of a network as sums in numbers, and a weight by its curve. Each function returns
-// a figure, and the sentences below it.
+// Explains a place of a network as sums in numbers, and a weight by its curve. Each function
+// returns a figure, and the sentences below it.
 
 import { findLoss, findProducts, findProductsBack, findRest, round } from "../compute/sums.js";
 import { drawCurve } from "./curve.js";

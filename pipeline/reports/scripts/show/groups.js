@@ -1,11 +1,11 @@
 // Draws two groups of dots, with the slip and without, over one axis of accuracies, and says in a
-// sentence how far they lie apart.
+// sentence how far apart they lie.
 import { addElement, formatPercent } from "./dom.js";
 import { findAxis } from "./plot.js";
 
 const WIDTH = 340; // of the drawing
 const EDGE = 16; // beside the axis
-const SIZES = [10, 7, 5, 3.5]; // of a dot: the largest with which no group gets higher than this
+const SIZES = [10, 7, 5, 3.5]; // of a dot: the largest that keeps each group no higher than MOST
 const MOST = 150;
 const USUAL = [0.76, 0.88]; // the axis has room for these accuracies at least
 const MANY = 10; // dots of a group

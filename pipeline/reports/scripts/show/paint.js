@@ -1,4 +1,4 @@
-// Paints images, weights, and what is a run's own in a page.
+// Paints images and weights, and names outputs.
 
 import { PIXELS } from "../compute/network.js";
 import { clamp, SIDE } from "../compute/reading.js";
@@ -6,7 +6,7 @@ import { BLUE, RED } from "./dom.js";
 
 const COLUMNS = 8; // of the pictures of weights
 const MAX_PICTURES = 40;
-const LEAST_LIMIT = 0.2; // of a scale, so that the first weights, up to 0.1, stay pale
+const LEAST_LIMIT = 0.2; // of a scale, so that the initial weights, up to 0.1, stay pale
 
 // Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white
 // at 0.
@@ -25,7 +25,7 @@ export function paint(canvas, colours, x = 0, y = 0) {
   canvas.getContext("2d").putImageData(picture, x, y);
 }
 
-// Paints values red above and blue below 0, the deepest where they are largest.
+// Paints values red above and blue below 0, with the deepest colour where they are largest.
 export function paintSigned(canvas, values) {
   paint(canvas, Array.from(values, diverging(maxAbs(values))));
 }

@@ -26,7 +26,7 @@ export function spread(heights, bottom) {
   return spaced.map((height, i) => Math.min(height, bottom - SPACE * (heights.length - 1 - i)));
 }
 
-// Writes beside the end of each line what it is, and joins the two.
+// Writes a name beside the end of each line, and connects it to the line.
 export function labelEnds(svg) {
   for (const each of svg.querySelectorAll(".end, .leader")) each.remove();
   const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
@@ -82,7 +82,7 @@ export class Plot {
       const x = (WIDTH * (i + 1)) / this.count;
       return `${x},${this.findHeight(value).toFixed(1)}`;
     });
-    // One point alone would not be seen.
+    // A single point would not be visible.
     if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0"));
     polyline.setAttribute("points", points.join(" "));
   }

@@ -1,14 +1,14 @@
-// What is said of a network: the parts of a step, and its numbers as texts.
+// What is said about a network: the parts of a step, and its numbers as texts.
 
 import { findLoss, findWeight } from "../compute/sums.js";
 import { writeMinus } from "./dom.js";
 
 export const PHASES = ["forward", "error", "back", "update"]; // of a step
-const LARGE = 1e6; // from here on a number only says that the steps are too long
+const LARGE = 1e6; // from here on a number shows only that the steps are too long
 const SMALL = 1e-9; // and below this it is 0
 
-// A number with four significant digits, at most three of them behind the point; a smaller one with
-// one significant digit.
+// A number with four significant digits, at most three of them after the decimal point. Smaller
+// numbers have one significant digit.
 export function format(value) {
   if (!(Math.abs(value) < LARGE)) return "too large";
   if (Math.abs(value) < SMALL) return "0";
