@@ -1,4 +1,4 @@
-"""Give the tests one thread for matrix products, as notebooks have.
+"""Compute matrix products in one thread during tests, as in notebooks.
 
 With more threads, the last digits may differ.
 """

@@ -1,6 +1,6 @@
-"""Carry out commands of the pipeline: in this process, in one of theirs, in a copy.
+"""Carry out commands of the pipeline in this process, in another one, or in a copy.
 
-Runs that many tests read are made once, see `make_run`.
+Runs that many tests read are made only once, see `make_run`.
 """
 
 import io
@@ -68,7 +68,7 @@ Checkpoints.save_when_due = save_and_stop
 
 
 def make_options(values):
-    """Return the words of the options that give these parameters."""
+    """Return the command-line options that set these parameters."""
     return [word for name, value in values.items() for word in ("-p", name, str(value))]
 
 
@@ -136,9 +136,9 @@ def make_environment(folder):
 def start(
     *words, cwd=ROOT, module="pipeline", environment=None, ignored=None, **options
 ):
-    """Start ``python -m pipeline`` in a process of its own, which signals end.
+    """Start ``python -m pipeline`` in a process of its own, which signals can end.
 
-    ignored: a signal that does not, as if a shell had said so.
+    ignored: a signal that it ignores, as if a shell had said so.
     """
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, words)],
@@ -153,7 +153,7 @@ def start(
 class Command:
     """A command in a process of its own.
 
-    A variable of its environment marks all processes that it starts.
+    An environment variable marks all processes that it starts.
     """
 
     def __init__(self, *words, environment=None, **options):
@@ -181,7 +181,7 @@ class Command:
         return found
 
     def end(self, number, again=False, to_group=False):
-        """Send a signal, wait for the end of all processes; return code and output.
+        """Send a signal, wait until all processes have ended; return code and output.
 
         again: send it again and again until the command has ended.
         """
@@ -201,8 +201,8 @@ class Command:
 class Project:
     """A copy of the code and the notebooks, which a test may change.
 
-    One process carries out all commands that are given. It is started again after the
-    code has changed, as a user starts the next command.
+    One process carries out all commands. It is started again after the code has
+    changed, as when a user starts the next command.
 
     more: text that is added to checkpoints.py, such as MIDWAY.
     """
@@ -243,7 +243,7 @@ class Project:
         subprocess.run(["git", "apply", patch], cwd=self.path, check=True)
 
     def restore(self):
-        """Make the copy anew, but keep what has been compiled."""
+        """Restore the copy, but keep what has been compiled."""
         self.end()
         for path in self.path.rglob("*"):
             if path.is_file() and path.parent.name != "__pycache__":

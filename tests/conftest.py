@@ -83,7 +83,7 @@ def sample():
 class Gate(socket.socket):
     """A socket at which trainings of `midway` stop, until a test lets them go on.
 
-    They do so if the environment variable GATE is the gate's port.
+    They stop there if the environment variable GATE is the gate's port.
     """
 
     def wait(self):
@@ -105,7 +105,7 @@ def gate():
 def small_source(tmp_path):
     """An .npz file in the layout of keras.datasets, with 60 and 30 images of noise.
 
-    Its arrays come with it.
+    The fixture also returns its arrays.
     """
     rng = np.random.default_rng(0)
     arrays = {
@@ -130,7 +130,7 @@ def load_optical_digits():
 def write_pictures(folder, names, count=None):
     """Write the optical digits of some classes into a folder for each.
 
-    Every other one is written dark on light.
+    Every second one is written dark on light.
     """
     digits, labels = load_optical_digits()
     for place in np.flatnonzero(np.isin(labels, list(names)))[:count]:
@@ -144,7 +144,7 @@ def write_pictures(folder, names, count=None):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Print the time of each file beside the slowest tests of --durations."""
+    """Print the time of each file after the slowest tests of --durations."""
     if config.option.durations is None:
         return
     seconds = defaultdict(float)

@@ -1,6 +1,6 @@
 """The training loop of the original, with its own order of operations.
 
-Its parameters have the names of ours.
+Its parameters are named as in this project.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def train(
 ):
     """Return the weights and each epoch's (error, accuracy).
 
-    Dropout at rates other than 0.5, dropped pixels and the decay are ours.
+    Dropout at other rates than 0.5, dropped pixels and the decay are this project's.
     """
     train_images = images / normalisation
     train_labels = np.eye(10)[labels]

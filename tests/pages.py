@@ -67,10 +67,10 @@ def browser():
 
 @contextlib.contextmanager
 def open_page(browser, path, width=PHONE, kind=None, **options):
-    """Open a page offline, and yield it as a `Page`, or as another kind of it.
+    """Open a page offline, and yield it as a `Page` or as a subclass of `Page`.
 
-    At its end check that it fits the screen, has logged no message, and has requested
-    no other file.
+    At the end, check that the page fits the screen, has logged no message, and has
+    requested no other file.
     """
     size = {"width": width, "height": 844}
     with browser.new_context(offline=True, viewport=size, **options) as context:
@@ -92,7 +92,7 @@ def count_pages(pdf):
 
 
 def compute_weights(sample, epochs, seed=1, hidden_size=40, **options):
-    """Train as a default run does, but for these options, and return the weights."""
+    """Train as in the default run, except for these options; return the weights."""
     rng, input_rng = helpers.generators(seed)
     weights = helpers.initial_weights(rng, hidden_size)
     images, labels = sample["x_train"][:1000], sample["y_train"][:1000]
@@ -102,7 +102,7 @@ def compute_weights(sample, epochs, seed=1, hidden_size=40, **options):
 
 
 def read_number(text):
-    """Return the number of a text that has a true minus sign."""
+    """Return the number in a text that may have a true minus sign."""
     return float(text.replace("−", "-"))
 
 
@@ -112,7 +112,7 @@ def read_colours(canvas):
 
 
 class Page:
-    """A page of a run or of a lesson, or what stands in `root` in JupyterLab."""
+    """A page of a run or of a lesson, or the contents of `root` in JupyterLab."""
 
     def __init__(self, page, root=None):
         self.page = page
@@ -131,7 +131,7 @@ class Page:
         return self.root.get_by_role("button", name=name, exact=True)
 
     def press(self, *names):
-        """Press buttons by the keyboard."""
+        """Press buttons with the keyboard."""
         for name in names:
             self.button(name).press("Enter")
 
@@ -192,7 +192,7 @@ class Page:
         return self.wait_for_training()
 
     def find_violations(self):
-        """Return the violations of axe-core's rules of accessibility, one a line."""
+        """Return the violations of axe-core's accessibility rules, one per line."""
         rules = Axe().run(self.page).response["violations"]
         return [
             f"{rule['id']}: {node['html'][:120]}"
@@ -201,9 +201,9 @@ class Page:
         ]
 
     def check_look(self):
-        """Check that a page is accessible in each scheme, and fits each screen.
+        """Check that a page is accessible in each colour scheme, and fits each screen.
 
-        All that is folded is opened before.
+        Everything that is folded is opened first.
         """
         page = self.page
         assert page.evaluate(FITS)
@@ -217,7 +217,7 @@ class Page:
         assert page.evaluate(FITS)
 
     def check_print(self):
-        """Check that a page as it opens prints in light colours, without controls."""
+        """Check that a newly opened page prints in light colours, without controls."""
         self.page.emulate_media(media="print", color_scheme="dark")
         assert self.page.evaluate(GROUND) != DARK
         # Those of a small network show its weights, on paper too.

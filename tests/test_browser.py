@@ -1,4 +1,4 @@
-"""Reports, opened from a disk in a browser that is offline: what they do when used."""
+"""What reports do when they are used, opened from a disk in an offline browser."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def reports(runs, pipeline, tmp_path_factory):
 
 
 def use_all_parts(report):
-    """Bring onto the screen what stands in a run's report only after it is used."""
+    """Bring onto the screen what a run's report shows only after it has been used."""
     report.draw()
     expect(report.part("reads")).to_contain_text("reads 7")
     report.train(epochs=1)

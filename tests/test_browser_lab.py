@@ -1,4 +1,4 @@
-"""Notebooks in JupyterLab: what nbval cannot show, that is, widgets and pictures."""
+"""Notebooks in JupyterLab: widgets and pictures, which nbval cannot check."""
 
 import os
 import re
@@ -93,7 +93,7 @@ class Lab:
     def run(self, count):
         """Clear the outputs of a notebook and run all; check that no cell fails.
 
-        count: of the cells of code that have a number when they have run.
+        count: the number of code cells that have a number after they have run.
         """
         self.choose("Edit", "Clear Outputs of All Cells")
         self.choose("Run", "Run All Cells")

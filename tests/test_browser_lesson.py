@@ -1,4 +1,4 @@
-"""The lesson in a browser that is offline: draw, train, predict, compare."""
+"""The lesson in an offline browser: draw, train, predict, compare."""
 
 import re
 
@@ -80,7 +80,7 @@ class Lesson(pages.Page):
         self.state = self.part("state")
 
     def choose(self, i, choice=1):
-        """Predict: choose one of the answers of a question."""
+        """Predict: choose one of the answers to a question."""
         self.questions.nth(i).locator("summary").nth(choice).click()
 
     def find_open(self, i):
@@ -257,7 +257,7 @@ def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path)
 
 
 def test_the_first_choice_that_is_pressed_is_the_prediction(browser, path):
-    """It opens, and the right one does, and what the stop has below them appears."""
+    """It opens, the right choice opens too, and the rest of the stop appears."""
     with open_lesson(browser, path) as lesson:
         count = lesson.questions.count()
         assert lesson.rows.count() == count >= 5
@@ -444,7 +444,7 @@ def test_a_pressed_dot_of_a_class_is_trained_again_and_compared(browser, path, s
 
 
 def make_touch(page):
-    """Return a function that puts fingers on places of the screen, or lifts them."""
+    """Return a function that puts fingers on the screen, or lifts them."""
     send = page.context.new_cdp_session(page).send
 
     def touch(kind, *places):

@@ -1,4 +1,4 @@
-"""Networks that are pressed, in a browser that is offline: sums, steps and curves."""
+"""Pressing on networks in an offline browser: sums, steps and curves."""
 
 import re
 from decimal import Decimal
@@ -166,7 +166,7 @@ def lesson_path(runs, tmp_path_factory):
 
 
 def predict(lesson, place):
-    """Choose one of the choices of the stop's question."""
+    """Choose one of the answers to the stop's question."""
     lesson.part("choice summary").nth(place).click()
 
 
@@ -331,7 +331,7 @@ def test_the_real_step_is_one_of_the_first_image_and_then_of_ones_own_drawing(
 
 
 def check_ghost(step, ink):
-    """Check that the drawing is red where a unit's weights rise, and blue else."""
+    """Check that the drawing is red where a unit's weights rise, and blue elsewhere."""
     tiles = step.part("row .active").all()
     assert len(tiles) > 5
     for tile in tiles:

@@ -33,7 +33,7 @@ def change_record(folder, **fields):
 
 
 def read_page(path):
-    """Return a page, and the rows of its tables by the first word of their heads."""
+    """Return a page, and the rows of its tables by the first word of each row's head."""
     page, tables = BeautifulSoup(path.read_text(), "html.parser"), {}
     for table in page.select("table.dataframe"):
         rows = [row.select("th, td") for row in table.select("tr")]
@@ -59,7 +59,7 @@ def test_what_cannot_be_compared_is_refused(pair, copy, runs, tmp_path):
 
 
 def test_a_point_that_was_not_selected_is_refused(pair, runs):
-    """Or it would have to be evaluated, which would spend the test images."""
+    """Otherwise it would have to be evaluated, which would use up the test images."""
     evaluated = {path.parent for path in (runs / "small").glob("*/metrics.json")}
     points = {path.parent for path in (runs / "small").glob("*/run.json")}
     for folder in points - evaluated:
@@ -83,7 +83,7 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
 
 @pytest.mark.parametrize("seeds", [[9, 5, 3, 2], [5, 6, 7, 8]])
 def test_the_interval_over_seeds_is_students_for_pairs_and_else_welchs(seeds):
-    """By their formulas, with the quantile of Student's t from scipy."""
+    """They are computed by formula, with the quantile of Student's t from SciPy."""
     rng = np.random.default_rng(0)
     first = pd.Series(rng.normal(0.80, 0.02, 5), [1, 2, 3, 4, 5])
     second = pd.Series(rng.normal(0.82, 0.01, 4), seeds)
@@ -205,7 +205,7 @@ def test_the_page_of_two_sweeps_has_their_mean_difference(sweeps, tmp_path):
 def test_the_page_begins_with_the_verdict_and_shows_what_differs(
     pair, copy, tmp_path, caplog
 ):
-    """The second has other code: its answers are those that it has stored."""
+    """The second run has other code, so the answers are those that it has stored."""
     caplog.set_level("INFO")
     inputs = json.loads((copy / "run.json").read_text())["inputs"]
     inputs |= {"version numpy": "1.0", "code helpers.py": "0" * 64}

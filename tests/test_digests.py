@@ -1,4 +1,4 @@
-"""The one digest of code: what counts, and what does not, in each version of Python."""
+"""What counts in the digest of code, and what does not, in each version of Python."""
 
 import pytest
 

@@ -1,6 +1,6 @@
 """The report and the lesson in Firefox, offline, driven through WebDriver BiDi.
 
-Firefox speaks it by itself: https://www.w3.org/TR/webdriver-bidi/
+Firefox supports it without a driver: https://www.w3.org/TR/webdriver-bidi/
 """
 
 import json
@@ -31,7 +31,7 @@ pytestmark = [skip, pytest.mark.xdist_group("firefox")]
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory):
-    """Return a function that sends a command to a Firefox, and returns its result."""
+    """Return a function that sends a command to Firefox and returns its result."""
     assert FIREFOX, "needs Firefox"
     profile = tmp_path_factory.mktemp("profile")
     command = [FIREFOX, "--headless", "--no-remote", "--profile", profile]

@@ -43,7 +43,7 @@ def train(path, sample):
 
 
 def check_run(project, sample):
-    """Check what the run in runs/own has computed, and what its page says of it."""
+    """Check what the run in runs/own has computed, and what its page says about it."""
     folder = RunFolder(project.path / "runs" / "own")
     found = dict(folder.read_metrics())
     expected = train(project.path / "helpers.py", sample)

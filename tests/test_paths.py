@@ -1,4 +1,4 @@
-"""No file of a run or a sweep has a path of its machine, or the name of its user."""
+"""No file of a run or a sweep contains a path of the machine or the user's name."""
 
 import io
 import json
@@ -15,7 +15,7 @@ SMALL = {"num_samples": 20, "num_validation": 5, "epochs": 1, "hidden_size": 3}
 
 
 def read_contents(folder):
-    """Yield the name and the content of each file, those in .npz files among them."""
+    """Yield the name and the content of each file, including those in .npz files."""
     for path in folder.rglob("*"):
         if path.is_file() and path.suffix == ".npz":
             with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
@@ -28,7 +28,7 @@ def read_contents(folder):
 
 
 def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_path):
-    """A finished run of an own source, a sweep and a failed run, in the home of ann."""
+    """A finished run of a user's source, a sweep and a failed run, in ann's home."""
     home = tmp_path / "ann-of-the-test"
     project = Project(home / "work" / "digits")
     write_pictures(home / "pictures", {0: "zero", 1: "one"}, 40)

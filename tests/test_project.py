@@ -28,7 +28,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def read_markdown():
-    """Return the text of each guide, and that of the Markdown in each notebook."""
+    """Return the text of each guide, and of the Markdown in each notebook."""
     paths = [ROOT / guide for guide in GUIDES]
     paths += sorted({*NOTEBOOKS.rglob("*.md")}.difference(paths))
     texts = [path.read_text() for path in paths]
@@ -142,7 +142,7 @@ def test_the_guide_has_the_parameters():
 
 
 def test_the_pictures_of_readme_are_those_of_the_pages():
-    """Else `make pictures` makes them again."""
+    """If they are not, run `make pictures`."""
     recorded = (NOTEBOOKS / "pictures" / "pages.sha256").read_text().split()
     digest = hashlib.sha256((NOTEBOOKS / "lesson.html").read_bytes()).hexdigest()
     assert recorded == [digest, "lesson.html"]

@@ -1,6 +1,6 @@
-"""What CONTRIBUTING promises holds in spite of whatever disturbs a command.
+"""What CONTRIBUTING promises holds even if something disturbs a command.
 
-That is kills, signals, other commands, files of others and a full disk.
+This may be a kill, a signal, another command, somebody's file or a full disk.
 """
 
 import os
@@ -32,7 +32,7 @@ VALUES = {
 def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(
     midway, gate, tmp_path
 ):
-    """This is done in a copy of the project, whose notebooks stop at the gate."""
+    """The run is made in a copy of the project, whose notebooks stop at the gate."""
     folder = RunFolder(tmp_path / "run")
     command = ("run", "--run-dir", folder.path, *make_options(VALUES))
     stops = {"GATE": gate.port, "STOPS_LATE": "1"}

@@ -1,4 +1,4 @@
-"""The prose of notebooks has the numbers of the records, where no cell prints them."""
+"""The prose of notebooks quotes the right numbers where no cell prints them."""
 
 import nbformat
 import pandas as pd
@@ -19,7 +19,7 @@ RATCHET, REST = "ratchet alone", "all but the ratchet"
 
 
 def read_costs(name, dropout_rate, epochs):
-    """Return by how many points each network is below the true one, by block."""
+    """Return how many points each network is below the true network, by block."""
     record = pd.read_csv(NOTEBOOKS / "data" / f"{name}.csv")
     rows = record.query("dropout_rate == @dropout_rate and seed <= 10")
     columns = rows.pivot(

@@ -26,7 +26,7 @@ def read_group(inactive):
 
 
 def make_steps(rate):
-    """Return where one weight stands after each of three steps, as 4 digits."""
+    """Return the value of one weight after each of three steps, with 4 digits."""
     places, weight = [], 0.2
     for _ in range(3):
         weight -= rate * (weight - 1)

@@ -1,4 +1,4 @@
-"""How notebooks are executed, beside real kernels, and how committed ones look."""
+"""How notebooks are executed, compared with real kernels; how committed ones look."""
 
 import ast
 import contextlib
@@ -35,7 +35,7 @@ each = pytest.mark.parametrize(
 
 
 def write_notebook(path, *cells, language="python"):
-    """Write a notebook of code cells: sources, or cells."""
+    """Write a notebook from code cells, or from their sources."""
     cells = [new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
     kernel = {"name": "python3", "display_name": "Python 3", "language": language}
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
@@ -58,7 +58,7 @@ def simplify(cell):
     """Return the count and the outputs of a cell, without what need not be equal.
 
     A kernel buffers stdout and stderr separately, so only the text of each can be
-    compared. It also has other file names, and the colours of errors depend on these.
+    compared. Its file names differ too, and the colours of errors depend on these.
     """
     texts, others = defaultdict(str), []
     for output in cell.outputs:
@@ -199,7 +199,7 @@ def test_a_notebook_of_another_language_is_refused(tmp_path):
 
 
 def test_processes_share_no_state(tmp_path, monkeypatch):
-    """All processes are forked from one server, which they could share state with."""
+    """All processes are forked from one server, so they could share state."""
     cells = (
         "import os; print('x' in globals(), os.environ['MINE'])",
         "import numpy; print(numpy.random.rand()); x = 1",
@@ -243,7 +243,7 @@ print(ctypes.CDLL(path).scipy_openblas_get_num_threads64_())
 
 
 def test_products_of_matrices_use_one_thread(tmp_path, monkeypatch):
-    """With several threads, they would differ in their last digits."""
+    """With several threads, the products would differ in their last digits."""
     for name in environment.THREADS:
         monkeypatch.delenv(name, raising=False)
     notebook = write_notebook(tmp_path / "a.ipynb", COUNT_THREADS)
@@ -294,7 +294,7 @@ def is_prompt(cell):
 
 @each
 def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
-    """JupyterLab hides it until the cell runs, and then its output does."""
+    """JupyterLab hides it until the cell runs; then the cell's output hides it."""
     for before, cell in itertools.pairwise(nbformat.read(path, as_version=4).cells):
         if cell.cell_type == "code":
             jupyter = cell.metadata.get("jupyter", {})
@@ -321,7 +321,7 @@ print(json.dumps([segment[:, 1].tolist() for segment in bars.get_segments()]))
 
 
 def test_the_accuracy_of_a_class_has_the_interval_of_its_own_images(runs, tmp_path):
-    """It is Wilson's, as SciPy computes it."""
+    """It is Wilson's interval, as SciPy computes it."""
     for name in ("data.npz", "model.npz", "history.json"):
         shutil.copy(runs / "default" / name, tmp_path)
     node = nbformat.read(NOTEBOOKS / "03_evaluate.ipynb", as_version=4)

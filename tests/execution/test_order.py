@@ -1,6 +1,6 @@
-"""In which order the files of a run appear and go, whichever process writes them.
+"""The order in which a run's files appear and disappear, whichever process writes them.
 
-So a kill at any moment leaves no file without those that it was made from.
+It ensures that a kill at any moment leaves no file without those it was made from.
 """
 
 import os
@@ -44,7 +44,7 @@ ORDER = ["data.npz", "history.json", "model.npz", "answers.npz", "metrics.json"]
 
 
 def read_changes(log, folder):
-    """Return the changes of a folder's results, each as what was done and to which."""
+    """Return the changes of a folder's results, each as an action and a file."""
     changes, present = [], set()
     for line in log.read_text().splitlines():
         kind, _, text = line.partition(" ")

@@ -92,7 +92,7 @@ def test_another_run_gives_the_weights_of_the_originals_loop(
 
 
 def test_a_run_of_batches_gives_the_metrics_of_helpers(tmp_path, pipeline, sample):
-    """The last digits are not compared: in products of matrices, processors differ."""
+    """The last digits are not compared, because they depend on the processor."""
     values = {"learning_rate": 0.05, "epochs": 5, "batch_size": 10}
     options = make_options(values)
     assert pipeline("run", "--run-dir", tmp_path / "run", *options).returncode == 0
@@ -116,7 +116,7 @@ SIZES = {"num_samples": 40, "num_validation": 10, "hidden_size": 3}
 
 @pytest.fixture
 def small_run(tmp_path, small_source, pipeline):
-    """A finished run of few images, and a function to repeat it with more options."""
+    """A finished run on few images, and a function to repeat it with more options."""
     folder = RunFolder(tmp_path / "run")
     values = SIZES | {"source": small_source[0], "epochs": 2}
 
@@ -220,7 +220,7 @@ def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
 
 
 def test_a_run_is_handed_on_without_data_npz(small_run, pipeline):
-    """Everything but `run` itself takes the images from their source again."""
+    """Everything except `run` itself takes the images from their source again."""
     folder, run = small_run
     folder.data_path.unlink()
     done = pipeline("verify", folder.path)

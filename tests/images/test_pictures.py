@@ -1,4 +1,4 @@
-"""Your own pictures take the form of MNIST's digits and are split."""
+"""Your own pictures are converted to the form of MNIST's digits, and split."""
 
 import re
 from pathlib import Path
@@ -125,7 +125,7 @@ def test_each_image_keeps_its_label_and_each_part_of_a_split_has_all_classes(tmp
 
 @pytest.mark.parametrize("name", ["cut.jpg", "none.png", "16-bit.png"])
 def test_a_picture_that_is_not_readable_is_refused(folder, name):
-    """Pillow would cut 16 bits to 8."""
+    """Pillow would truncate 16 bits to 8."""
     path = folder / "one" / name
     whole = min((folder / "one").glob("*.png")).read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if name == "cut.jpg" else b"no picture")

@@ -1,4 +1,4 @@
-"""A small network's text, its still, and what JupyterLab and pages get of it."""
+"""A small network's text and still picture, and what JupyterLab and pages get."""
 
 import base64
 import io

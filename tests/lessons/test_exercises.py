@@ -1,4 +1,4 @@
-"""Wrong answers are recognised, and right ones however they are written.
+"""Wrong answers are recognised, and so are right ones in any notation.
 
 solutions.ipynb shows that the correct answers of why.ipynb are recognised.
 """

@@ -1,4 +1,4 @@
-"""The page of a lesson: its text, its parts, its questions, and whose run."""
+"""The page of a lesson: its text, its parts, its questions, and its run."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The cells of learn.ipynb that a student fills in: what is right, and what wrong."""
+"""The cells that a student fills in in learn.ipynb: what counts as right or wrong."""
 
 import linecache
 
@@ -71,7 +71,7 @@ WRONG_LINES = [  # the cell, what stands in its line, and what is said of it
 
 @pytest.fixture(scope="module")
 def names():
-    """The names that the cells of learn.ipynb above the first that is filled in set."""
+    """The names that learn.ipynb has set before the first cell that is filled in."""
     names = {name: getattr(helpers, name) for name in ("forward", "backward")}
     names |= {
         "scale": helpers.scale,
@@ -84,7 +84,7 @@ def names():
 
 
 def execute(source, names):
-    """Execute a cell whose lines can be shown in an error, as those of Jupyter."""
+    """Execute a cell whose lines can be shown in an error, as in Jupyter."""
     lines = source.splitlines(keepends=True)
     linecache.cache["cell"] = len(source), None, lines, "cell"
     exec(compile(source, "cell", "exec"), names)

@@ -1,4 +1,4 @@
-"""Baselines against other implementations, and against what is known of them."""
+"""Baselines against other implementations, and against known results."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SAMPLE = data.split_source("sample", 1000, 1000)
 def test_baselines_reach_what_is_known_of_them():
     """The numbers 0.7655 and 0.8690 come from another implementation.
 
-    So does the range of ridge regression.
+    The range of ridge regression comes from it, too.
     """
     known = SAMPLE.x_train, SAMPLE.y_train, SAMPLE.x_test
     accuracies = {
@@ -42,7 +42,7 @@ def test_distances_are_exact_for_the_brightest_and_the_darkest_images(darkest):
 
 
 def test_ridge_regression_solves_its_normal_equations(monkeypatch):
-    """Check one strength. The constant is one more pixel, which is not penalised."""
+    """Check one strength. The constant is an extra pixel, which is not penalised."""
     monkeypatch.setattr(baselines, "STRENGTHS", [50.0])
     inputs = np.column_stack([np.ones(1000), SAMPLE.x_train / 255])
     penalty = 50.0 * np.diag([0.0, *np.ones(784)])
@@ -57,7 +57,7 @@ def test_ridge_regression_solves_its_normal_equations(monkeypatch):
 
 @pytest.mark.parametrize("counts", [(9, 2), (2, 9), (5, 5), (1, 0), (0, 0), (900, 700)])
 def test_a_pair_is_compared_by_the_images_that_only_one_classifies_correctly(counts):
-    """McNemar's exact test is a binomial test of these images."""
+    """McNemar's exact test is a binomial test on these images."""
     first, second = np.array([(1, 0), (0, 1), (1, 1), (0, 0)], bool).T
     repeats = [*counts, 30, 20]
     *found, p = baselines.compare_pair(first.repeat(repeats), second.repeat(repeats))

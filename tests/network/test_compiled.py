@@ -1,4 +1,4 @@
-"""The compiled loops agree with helpers and the published digests, to the same bits."""
+"""The compiled loops agree bit for bit with helpers and the published digests."""
 
 import hashlib
 import inspect

@@ -1,4 +1,4 @@
-"""The compiled loops train the published helpers.py, and what they can take of it."""
+"""What the compiled loops train: the published helpers.py, with what they support."""
 
 import functools
 
@@ -28,7 +28,7 @@ def test_what_the_loops_cannot_take_is_told():
 def train_both(**options):
     """Return the weights that the loops, or helpers in their place, and helpers train.
 
-    shares: whether units and pixels are dropped by the numbers of one generator.
+    shares: whether one generator draws both the dropped units and the dropped pixels.
     """
     shares = options.pop("shares", False)
     rng = np.random.RandomState(0)

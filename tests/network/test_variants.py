@@ -1,4 +1,4 @@
-"""The variants compute what helpers computes after the patches, or a formula."""
+"""The variants compute the same as helpers after a patch, or as a formula."""
 
 import subprocess
 import types

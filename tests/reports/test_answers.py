@@ -1,4 +1,4 @@
-"""What a cell outputs that folds its answer, and what it outputs when it fails."""
+"""The outputs of a cell that folds its answer, and of such a cell when it fails."""
 
 import pytest
 from bs4 import BeautifulSoup

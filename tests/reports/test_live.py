@@ -120,7 +120,7 @@ return { history, metrics, first: text(first), second: text(second), digest };
 def train_in_node(run_node, sample):
     """Return a function that trains in Node, and evaluates on other images.
 
-    It returns these, 50 of which one is blank, and what Node returns.
+    It returns these other images (50, of which one is blank), and what Node returns.
     """
     others = sample["x_test"][:50].copy()
     others[4] = 0

@@ -1,4 +1,4 @@
-"""Whose the images and the code are, and where a result was made."""
+"""Who owns the images and the code, and where a result was made."""
 
 from ruamel.yaml import YAML
 

@@ -29,7 +29,7 @@ def parse(html):
 def render(*cells, **others):
     """Render a page of a notebook 02_train with these cells, and of other notebooks.
 
-    A text stands for a cell of Markdown.
+    A string stands for a Markdown cell.
     """
     node = new_notebook(
         cells=[new_markdown_cell(c) if isinstance(c, str) else c for c in cells]
@@ -324,7 +324,7 @@ def test_a_report_names_its_machine_but_not_if_it_is_published(
 
 
 def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path):
-    """A few test images are counted, because a percentage would promise too much."""
+    """A few test images are counted: a percentage would promise too much."""
     folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "own"))
     record = folder.read_record()
     writers = ("by different people", "two groups of people")

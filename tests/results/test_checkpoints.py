@@ -20,7 +20,7 @@ WEIGHTS = np.zeros((784, 3)), np.zeros((3, 10))
 
 @pytest.fixture
 def folder(small_source, tmp_path, monkeypatch):
-    """A folder in which a run goes on, whose checkpoint is saved after every epoch."""
+    """A folder of a run in progress, whose checkpoint is saved after every epoch."""
     monkeypatch.setattr(checkpoints, "SECONDS", 0)
     folder = RunFolder(tmp_path / "run")
     monkeypatch.setenv(RUN_DIR_VARIABLE, str(folder.path))
@@ -35,7 +35,7 @@ def record():
 
 
 def save(folder, record):
-    """Leave what a run leaves that was killed after an epoch; return its state."""
+    """Leave what a run killed after an epoch leaves behind; return its state."""
     folder.write_record(record)
     generators = helpers.generators(1)
     state = Checkpoint(helpers.initial_weights(generators[0], 3), [EPOCH], 0.0049)

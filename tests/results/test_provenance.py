@@ -33,7 +33,7 @@ WITHOUT_PART = {"digits-by-hand", "keras"}
 
 
 def find_imports(path):
-    """Return the names that a module imports, also in its functions."""
+    """Return the names that a module imports, including those in its functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -91,7 +91,7 @@ def test_versions_are_recorded_and_those_of_keras_for_its_sources(small_source):
 
 
 def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(project):
-    """Of two points, the better is evaluated.
+    """Of two points, the better one is evaluated.
 
     That a change of helpers.py trains them again is tested in test_versions.
     """

@@ -1,4 +1,4 @@
-"""A refused parameter stops all that follows, also when Jupyter has sent it already."""
+"""A refused parameter stops all later cells, even if Jupyter has already sent them."""
 
 import shutil
 

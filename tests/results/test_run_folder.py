@@ -46,7 +46,7 @@ def make_record(folder, status=Status.DONE):
 
 
 def read_all(folder):
-    """Return the content of each file of a folder, but for its lock."""
+    """Return the content of each file in a folder, except for its lock."""
     paths = [path for path in folder.path.iterdir() if path.name != LOCK]
     return {path.name: path.read_bytes() for path in paths}
 

@@ -26,7 +26,7 @@ def write(path, **definition):
 def make_sweep(definition, path="runs/none", points=None):
     """Return a sweep of this definition, of which no point has been trained.
 
-    points: their parameters, if they are others than the definition lists.
+    points: their parameters, if these are not the ones that the definition lists.
     """
     points = list_points(definition) if points is None else points
     points = {make_id(dict(each)): each for each in points}
@@ -35,7 +35,7 @@ def make_sweep(definition, path="runs/none", points=None):
 
 
 def end(point, value, metric="validation_accuracy", others=VALIDATED):
-    """Give a point that value of the metric; it diverged if the value is None."""
+    """Give a point this value of the metric; None means that the point diverged."""
     record = point.training_record.replace(status=Status.DIVERGED)
     if value is not None:
         metrics = {**others, metric: value, "weights_sha256": "0" * 64}

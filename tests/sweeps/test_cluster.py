@@ -88,7 +88,7 @@ def dask(tmp_path, midway):
 def test_points_of_a_killed_worker_run_on_a_late_one_to_the_same_bits(
     dask, local, gate
 ):
-    """Between the two there is no worker, which the sweep says once."""
+    """Between the two there is no worker, and the sweep says so once."""
     out = dask.folder / "out"
     killed = dask.add_worker(GATE=gate.port)
     running = dask.sweep(local / "s.yaml", out)

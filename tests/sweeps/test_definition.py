@@ -1,4 +1,4 @@
-"""The meaning of a sweep's file: points, their configurations, and how these rank."""
+"""What a sweep's file means: points, configurations, and how these rank."""
 
 import pandas as pd
 import pytest
@@ -246,7 +246,7 @@ def test_no_candidate_is_drawn_twice():
 
 
 def vary(name, **distribution):
-    """Return the entries of a search that varies one parameter alone."""
+    """Return the entries of a search that varies only one parameter."""
     return {"random": SEARCH | {"parameters": {name: distribution}}}
 
 

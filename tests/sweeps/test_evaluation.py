@@ -1,4 +1,4 @@
-"""What meets the test images, and how a sweep remembers it."""
+"""What is evaluated on the test images, and how a sweep records it."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def count(folder):
 def test_a_configuration_counts_once_for_each_code(
     looks, selected, configurations, order
 ):
-    """A look has a configuration, a seed and the code."""
+    """A look at the test images has a configuration, a seed and the code."""
     lines = []
     for look in looks:
         point, code = look.split()

@@ -1,4 +1,4 @@
-"""Sweeps on this machine: results, points that fail, kills, and a second start."""
+"""Sweeps on this machine: results, failing points, kills, and a second start."""
 
 import csv
 import logging
@@ -239,7 +239,7 @@ def test_of_two_sweeps_on_one_folder_the_second_is_refused(tmp_path, pipeline):
 
 
 def test_results_are_written_while_a_sweep_runs(tmp_path, monkeypatch, caplog):
-    """With each line that says that a point has ended."""
+    """They are written with each line that says that a point has ended."""
     counts, out = [], tmp_path / "out"
 
     class Counter(logging.Handler):

@@ -33,7 +33,7 @@ def test_the_ranking_has_a_row_for_each_configuration_with_its_spread_over_the_s
 
 
 def test_the_table_has_a_row_for_each_point_of_numbers_and_times():
-    """Also if its points have no result, or times of two origins."""
+    """This holds even if its points have no result, or times of two origins."""
     definition = SweepDefinition(name="a", seeds=[1, 2], select="train_error")
     sweep = make_sweep(definition)
     first, second = sweep.points.values()
@@ -97,7 +97,7 @@ def test_a_selected_value_at_an_edge_of_three_or_more_is_named():
 
 @pytest.fixture
 def draw():
-    """Return a function that draws a ranking, and closes the figures in the end."""
+    """Return a function that draws a ranking; the figures are closed at the end."""
 
     def draw(ranking, names, selected=0, drawn=None):
         key = ranking["configuration"][selected]
@@ -109,7 +109,7 @@ def draw():
 
 
 def find_mark(axis):
-    """Return the label of the tick, and the height, of the one large dot."""
+    """Return the tick's label and the height of the single large dot."""
     (mark,) = [line for line in axis.lines if line.get_markersize() == 9]
     ((x, y),) = mark.get_xydata()
     return axis.get_xticklabels()[int(x)].get_text(), y

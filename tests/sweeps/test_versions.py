@@ -1,6 +1,6 @@
 """A sweep and its code.
 
-Points that were trained by other code do not count, and a file that is saved while a
+Points that were trained with other code do not count, and a file that is saved while a
 sweep runs does not affect it.
 """
 
@@ -44,7 +44,7 @@ def read_digests(folder):
 
 
 def interrupt(running, gate):
-    """Interrupt a sweep in the second of its four points."""
+    """Interrupt a sweep while it trains the second of its four points."""
     gate.wait().close()  # seed 14 stops in each point; the first one goes on
     with gate.wait():
         wait_for(r"\[1/4\]", running.stdout)
@@ -54,7 +54,7 @@ def interrupt(running, gate):
 
 @pytest.fixture
 def sweep(changing, tmp_path):
-    """A sweep over four rates, of which one diverged; its command and its folder."""
+    """A sweep over four rates, one of which diverged; its command and its folder."""
     grid = {"learning_rate": [*RATES["grid"]["learning_rate"], 5.0]}
     file, out = write(tmp_path / "s.yaml", grid=grid, seeds=[14]), tmp_path / "out"
     command = ("sweep", file, "--workers", 1, "--sweep-dir", out)
