@@ -33,7 +33,7 @@ def change_record(folder, **fields):
 
 
 def read_page(path):
-    """Return a page, and the rows of its tables by the first word of each row's head."""
+    """Return a page, and the rows of its tables by the first word of each head."""
     page, tables = BeautifulSoup(path.read_text(), "html.parser"), {}
     for table in page.select("table.dataframe"):
         rows = [row.select("th, td") for row in table.select("tr")]
