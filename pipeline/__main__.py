@@ -1,8 +1,8 @@
 """Read the command line: arguments in, exit codes out.
 
-Exit codes: 0 done; 1 a run or a point failed; 2 a parameter or an argument is wrong and
-nothing was started; 128 plus the number of the signal that has ended the command, so
-130 for Ctrl-C. The commands themselves are in commands.py.
+Exit codes: 0 if the command is done; 1 if a run or a point failed; 2 if a parameter or
+argument is wrong and nothing was started; 128 plus the number of the signal that ended
+the command, for example 130 for Ctrl-C. The commands themselves are in commands.py.
 """
 
 import atexit
@@ -13,8 +13,8 @@ import sys
 from types import FrameType
 from typing import Any
 
-SECONDS_TO_END = 2  # after a signal, to record the interruption
-INTERRUPTED = "Interrupted. Give the same command again to go on."
+SECONDS_TO_END = 2  # the time after a signal to record the interruption
+INTERRUPTED = "Interrupted. Give the same command again to continue."
 
 
 def handle_signals(handler: Any) -> None:
@@ -42,7 +42,7 @@ from pipeline.errors import PipelineError
 
 
 def call_main() -> int:
-    """Do what the command line says, and return the exit code."""
+    """Execute the command on the command line, and return the exit code."""
     try:
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
         main(prog_name=name, standalone_mode=False)
@@ -73,8 +73,8 @@ def raise_interrupted(number: int, frame: FrameType | None) -> None:
     """Raise Interrupted, once; ignore all further signals.
 
     The exception may be lost, for instance in a finalizer, or the clean-up may take too
-    long. So an alarm ends the command in any case. The processes of notebooks end with
-    it, see shell.py.
+    long. In these cases, an alarm ends the command. The processes of notebooks end with
+    the command, see shell.py.
     """
     handle_signals(signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: exit_at_once(128 + number))
@@ -83,6 +83,7 @@ def raise_interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def exit_at_once(code: int) -> None:
+    """Print that the command was interrupted, and exit without any clean-up."""
     os.write(2, f"{INTERRUPTED}\n".encode())
     os._exit(code)
 
@@ -91,7 +92,7 @@ def command_line() -> None:
     """Do what ``python -m pipeline`` does; it is installed as ``digits``."""
     handle_signals(raise_interrupted)
     code = call_main()
-    # Python would go on to free each object, which takes 0.2 s.
+    # Python would now free each object, which takes 0.2 s.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,6 +1,6 @@
 """Define the commands of the command line, their options and their help.
 
-Each command has its own imports, so that help and refusals do not wait for them.
+Each command has its own imports, so that help and error messages appear at once.
 """
 
 import logging
@@ -51,7 +51,7 @@ def main(verbose: bool) -> None:
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the parameters by name, with a source's path as `to_source` makes it."""
+    """Return the parameters by name, and convert a path in `source` by `to_source`."""
     values = dict(options)
     if "run_dir" in values:
         raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")
@@ -63,6 +63,7 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def echo_path(what: str, path: Path) -> None:
+    """Print the path of a file that was written, relative to the current folder."""
     click.echo(f"{what}: {os.path.relpath(path)}")
 
 
@@ -109,7 +110,7 @@ def sweep_command(
         raise click.UsageError(f"--scheduler {problem}.")
     from pipeline.sweeps.sweep import prepare_sweep
 
-    # This refuses a wrong file a second before the imports that a training needs.
+    # An error in the file is found here, a second before the imports for training.
     sweep = prepare_sweep(file, from_current_folder(sweep_dir) if sweep_dir else None)
     from pipeline.sweeps.execution import run_sweep
 

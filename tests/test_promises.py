@@ -53,7 +53,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(
     assert names == {*RUN_FILES, LOCK} - {CHECKPOINT}
 
 
-MESSAGE = "Interrupted. Give the same command again to go on.\n"
+MESSAGE = "Interrupted. Give the same command again to continue.\n"
 SIGNALS = [(signal.SIGINT, False), (signal.SIGINT, True)]
 SIGNALS += [(signal.SIGTERM, False), (signal.SIGHUP, False)]
 

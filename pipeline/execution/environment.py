@@ -5,7 +5,7 @@ BACKEND = "module://matplotlib_inline.backend_inline"
 THREADS = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
-# ipykernel sets the others, too, but not the threads.
+# ipykernel sets the variables below, too, but not those for the threads.
 ENVIRONMENT = THREADS | {
     "CLICOLOR": "1",
     "FORCE_COLOR": "1",

@@ -1,4 +1,4 @@
-"""Describe where a result is made, without the name of a machine or a user."""
+"""Record where a result is made, without the name of the machine or the user."""
 
 import importlib.metadata
 import platform
@@ -21,7 +21,7 @@ GIT += ["--abbrev=40", "--exclude=*"]
 
 @cache
 def collect_origin() -> Origin:
-    """Describe this machine, the project's commit and the packages it needs."""
+    """Return facts about this machine, the project's commit and its packages."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
     cpuinfo = Path("/proc/cpuinfo")  # only Linux has it

@@ -1,8 +1,8 @@
-"""Execute a notebook with papermill, and write it whole, even if it fails.
+"""Execute a notebook with papermill, and always write it, even if it fails.
 
-papermill finds the parameters and injects their values. Our engine then runs the cells
-in one process per notebook (process.py) instead of a kernel, and papermill's client
-stores what they output.
+papermill finds the parameters and injects their values. An engine of this project then
+runs the cells, in one process per notebook (process.py) instead of a kernel. The client
+of papermill stores their outputs.
 """
 
 import sys
@@ -53,7 +53,7 @@ papermill_engines.register(ENGINE, _Engine)
 
 
 class _Progress:
-    r"""Show the line that a notebook overwrites with \r, if stderr is a terminal.
+    r"""Show progress, a line that a notebook overwrites with \r, on a terminal.
 
     papermill's client writes to this object as to a file.
     """
@@ -84,15 +84,15 @@ def execute(
 ) -> None:
     """Execute a notebook, and write it with its outputs.
 
-    parameters: values by name; those that the notebook does not declare are left out.
-    output: where the executed notebook is written, even if a cell fails.
+    parameters: values by name; those that the notebook does not declare are ignored.
+    output: the path of the executed notebook, which is written even if a cell fails.
     inputs: digests of the code and cells to execute, as they were when the command
         began; None for the code and cells that are on disk now.
-    is_point: whether it is executed for a point of a sweep. As points share the cores,
-        it then uses one core, draws no pictures and shows no progress.
+    is_point: whether it is executed for a point of a sweep. Points share the cores, so
+        it then uses only one, and it draws no pictures and shows no progress.
 
-    Raises InvalidFile if it is not a notebook in Python, NotebookFailed if a cell fails
-    or the process dies, and CommandFailed if the code differs from the inputs.
+    Raises InvalidFile if the file is not a Python notebook, NotebookFailed if a cell
+    fails or the process dies, and CommandFailed if the code differs from the inputs.
     """
     if inputs:
         content = provenance.get_notebook(notebook, inputs[f"cells {notebook.stem}"])
@@ -131,7 +131,7 @@ def execute(
 
 
 def _convert_error(path: Path, executed: NotebookNode, error: Any) -> NotebookFailed:
-    """Return papermill's error as ours, with the id of the cell that failed."""
+    """Convert an error of papermill to NotebookFailed, with the id of the cell."""
     ids = {cell.get("execution_count"): cell.id for cell in executed.cells}
     problem = f"{path.name} failed in the cell {ids[error.exec_count]!r}"
     kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
@@ -151,7 +151,7 @@ def _run_cells(
             cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
             continue
         nb_man.cell_start(cell, index)
-        client.clear_before_next_output = False  # the last cell may have asked for it
+        client.clear_before_next_output = False  # the previous cell may have set it
         where = f"{progress.name}, cell {cell.id!r}"
         try:
             for kind, content in process.run_cell(cell.source):
@@ -179,16 +179,16 @@ def _run_cells(
 
 
 def check_loaded_code(inputs: Mapping[str, str]) -> None:
-    """Raise CommandFailed unless new processes have the code that the inputs name.
+    """Raise CommandFailed if new processes do not have the code of these inputs.
 
-    A command calls this before it deletes anything. A process checks it as it starts.
+    A command calls this before it deletes anything. Each process checks its own code.
     """
     with NotebookProcess({}, provenance.select_group(inputs, "code")):
         pass
 
 
 def check_language(node: NotebookNode, path: Path) -> None:
-    """Raise InvalidFile unless the notebook names a kernel, and is in Python."""
+    """Raise InvalidFile if the notebook does not name a kernel or is not in Python."""
     try:
         is_python = bool(nb_kernel_name(node)) and nb_language(node) == "python"
     except ValueError:  # it names neither a kernel nor a language
@@ -198,11 +198,11 @@ def check_language(node: NotebookNode, path: Path) -> None:
 
 
 def execute_and_overwrite(notebook: Path) -> None:
-    """Execute a notebook with its own parameters, and replace it by the result.
+    """Execute a notebook with its own parameters, and replace it with the result.
 
-    Whatever differs from run to run is stripped, so its metadata are those that
-    JupyterLab writes. If a cell fails, the notebook stays as it was. Raises
-    NotebookFailed.
+    Metadata that differ from run to run are removed, so the rest are as JupyterLab
+    writes them. If a cell fails, the notebook is not changed, and NotebookFailed is
+    raised.
     """
     from ipykernel.ipkernel import IPythonKernel  # takes 0.2 s, and no run needs it
 
@@ -218,7 +218,7 @@ def execute_and_overwrite(notebook: Path) -> None:
         cell.metadata = {
             name: cell.metadata[name] for name in kept if cell.metadata.get(name)
         }
-        # A control has a random name, and shows nothing without a kernel.
+        # A control has a random name, and without a kernel it does not appear.
         for each in cell.get("outputs", ()):
             each.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     atomic_write(notebook, nbformat.writes(node).encode() + b"\n")

@@ -1,8 +1,8 @@
-"""Import what notebooks import, and digest the code of that moment.
+"""Import what notebooks import, and digest the code as it is at that time.
 
 The fork server imports this module once, so that the processes of notebooks start fast
-and all execute the same code. A process that is spawned imports it itself. Both are
-processes of their own, so this module may change their environment.
+and all execute the same code. A spawned process imports it directly. In both cases the
+process is not the user's, so this module may change its environment.
 """
 
 import gc
@@ -48,7 +48,7 @@ def import_project() -> tuple[dict[str, str], str]:
     """Import the project's modules, and load the compiled loops.
 
     Return the digests of the code in memory, without files that were saved meanwhile,
-    and "". If a module cannot be imported, return no digests, and the error.
+    and "". If a module cannot be imported, return no digests, but an error message.
     """
     try:
         before = digest_modules(CODE)
@@ -65,13 +65,13 @@ def import_project() -> tuple[dict[str, str], str]:
 
 
 def end_with_parent(number: int, frame: FrameType | None) -> None:
-    """End this process if the one that started it has ended."""
+    """End this process if the process that started it has ended."""
     if os.getppid() != parent:
         os._exit(1)
 
 
-# A fork server notices the end of its parent only after its imports, which may take
-# long, for instance if helpers.py trains a network.
+# A fork server notices the end of its parent only after its imports, which may take a
+# long time, for instance if helpers.py trains a network.
 parent = os.getppid()
 signal.signal(signal.SIGALRM, end_with_parent)
 signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
@@ -84,10 +84,10 @@ gc.disable()
 modules = {name: importlib.import_module(name) for name in PACKAGES}
 modules["pydantic"].TypeAdapter(dict[str, int])  # imports the rest of pydantic
 figure = modules["matplotlib.pyplot"].Figure()
-figure.add_subplot().set_title("text")  # makes Matplotlib find its fonts
+figure.add_subplot().set_title("text")  # makes Matplotlib look for its fonts
 figure.savefig(io.BytesIO(), format="png")
 imported_code, mistake = import_project()
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.signal(signal.SIGALRM, signal.SIG_DFL)
 gc.enable()
-gc.freeze()  # so that no child searches all these objects for garbage
+gc.freeze()  # so that children do not search all these objects for garbage

@@ -1,4 +1,4 @@
-"""Start a process for each notebook, have it run cells, and end it.
+"""Start a process for each notebook, let it run cells, and end it.
 
 The parent sends the source of a cell through a pipe. The process runs it with IPython,
 but without a kernel, and sends back its outputs, see shell.py.
@@ -34,7 +34,7 @@ Message = tuple[str, dict[str, Any]]  # a kind, such as "stream", and its conten
 
 
 def start_fork_server() -> None:
-    """Start the fork server, so that its imports run while this process goes on."""
+    """Start the fork server, so that its imports run while this process continues."""
     if METHOD != "forkserver":
         return
     CONTEXT.set_forkserver_preload(["pipeline.execution.preload"])
@@ -50,10 +50,10 @@ def start_fork_server() -> None:
 
 @contextlib.contextmanager
 def hide_main_module() -> Iterator[None]:
-    """Replace the main module by an empty one while a process starts.
+    """Replace the main module with an empty one while a process starts.
 
-    Otherwise multiprocessing would import the user's script in the new process, and so
-    execute it a second time.
+    Otherwise multiprocessing would import the user's script in the new process, which
+    would execute it a second time.
     """
     with starting:
         main = sys.modules["__main__"]
@@ -67,14 +67,14 @@ def hide_main_module() -> Iterator[None]:
 class NotebookProcess:
     """The process of one notebook, seen from its parent.
 
-    A with statement starts it, and kills it at the end.
+    A with statement starts the process, and kills it at the end.
 
-    variables: set in its environment.
-    code: by file, the digests of the code that it must have in memory. If there are
-        none, any code will do.
+    variables: variables to set in its environment.
+    code: the digests, by file, of the code that it must have in memory. If there are
+        none, any code is accepted.
 
-    A process first says which code it has. Raises CommandFailed if that is other code,
-    because a file was saved meanwhile, or if it cannot be imported. Raises
+    A process first reports which code it has. Raises CommandFailed if that is other
+    code, because a file was saved meanwhile, or if the code cannot be imported. Raises
     NotebookFailed if no process can be started.
     """
 
@@ -128,8 +128,8 @@ class NotebookProcess:
         try:
             self.pipe.send_bytes(source.encode("utf-8", "replace"))
             while kind != "done":
-                # A process that a cell has started may hold the pipe open after this
-                # one has ended, so reading would never return.
+                # A process that a cell has started may keep the pipe open after this
+                # process has ended, and reading would never return.
                 ready = connection.wait([self.pipe, self.process.sentinel])
                 if self.pipe not in ready:
                     raise EOFError
@@ -141,7 +141,7 @@ class NotebookProcess:
             raise NotebookFailed(problem, Status.DIED) from None
 
     def _describe_end(self) -> str:
-        """Return in words how the process has ended, as far as its exit code tells."""
+        """Describe how the process has ended, as far as its exit code shows."""
         code = self.process.exitcode
         if code is None or code == 255:  # 255 also means that the code was lost
             return "ended early"
@@ -152,8 +152,8 @@ class NotebookProcess:
     def end(self) -> None:
         """Let the process close its files after its last cell.
 
-        The process stays alive until `close` kills it, because its number, which is
-        also its group's, could otherwise be given to another process.
+        The process stays alive until `close` kills it. Otherwise its number, which is
+        also the number of its group, could be given to another process.
         """
         with contextlib.suppress(OSError):
             self.pipe.send_bytes(b"")
@@ -162,7 +162,7 @@ class NotebookProcess:
     def kill(self) -> None:
         """Kill the process, together with all processes that its cells have started."""
         if self.process.pid:  # it has been started
-            # It may not have made its group yet, so it is also killed by itself.
+            # It may not have made its group yet, so also kill the process itself.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
@@ -187,9 +187,9 @@ def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> N
 def open_thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of `count` threads, each of which executes one notebook at a time.
 
-    An error, or Ctrl-C, ends them at once, because their processes are killed. As a
-    thread may be about to start another process, this is repeated until all threads
-    have ended.
+    An error or Ctrl-C ends the threads at once, because their processes are killed.
+    This is repeated until all threads have ended, as a thread may be about to start
+    another process.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
     try:

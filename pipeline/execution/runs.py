@@ -1,4 +1,4 @@
-"""Run the three notebooks in sequence, unless the run is finished already."""
+"""Run the three notebooks in sequence, unless the run is already finished."""
 
 import logging
 import os
@@ -35,13 +35,13 @@ def run(
     """Prepare, train, evaluate and report, unless this run is finished in the folder.
 
     run_dir: relative to the project's root, or absolute.
-    force: run again in any case.
+    force: run again even if the run is finished.
 
     Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
-    another command uses the folder, or if this process has older code in memory; then
-    nothing has been changed. Raises NotebookFailed if a notebook fails; then the folder
-    holds the notebooks as far as they were executed, and run.json holds the status and
-    the error.
+    another command uses the folder, or if this process has older code in memory. Then
+    nothing has been changed. Raises NotebookFailed if a notebook fails. Then the folder
+    has the notebooks as far as they were executed, and run.json has the status and the
+    error.
     """
     folder = RunFolder(run_dir)
     check_folder(folder.path, "sweep.json")
@@ -78,7 +78,7 @@ def run(
 def ensure_default_run(run_dir: str) -> None:
     """Make one of DEFAULT_RUNS if its folder is missing; do nothing otherwise.
 
-    So no command overwrites a folder that it was only asked to read.
+    So a command never overwrites a folder that it was only asked to read.
     """
     folder = RunFolder(run_dir)
     if folder.display_path in DEFAULT_RUNS and not folder.path.exists():
@@ -86,9 +86,9 @@ def ensure_default_run(run_dir: str) -> None:
 
 
 def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) -> None:
-    """Execute the three notebooks, and record how that ended.
+    """Execute the three notebooks, and record how the run ended.
 
-    reasons: why the run in the folder, if there is one, is replaced.
+    reasons: why an earlier run in the folder, if there is one, is replaced.
     """
     from pipeline.reports import origins  # see `execute_stages`
 
@@ -138,7 +138,7 @@ def execute_stages(
 
     Return the digests of their results.
     """
-    # papermill and nbconvert take 0.6 s to import. A finished run does not wait for it.
+    # papermill and nbconvert take 0.6 s to import, which a finished run does not need.
     from pipeline.execution import notebooks
 
     outputs: dict[str, str] = {}
@@ -190,7 +190,7 @@ def write_report(folder: RunFolder) -> Path:
 
 
 def write_public_report(run_dir: str, output: Path) -> None:
-    """Write a finished run's page, without when and on what machine it was made.
+    """Write a finished run's page without saying when and where the run was made.
 
     Raises InvalidFile if no run has finished there, and InvalidInput if the output is a
     file that this project has not made.

@@ -1,7 +1,7 @@
-"""Run cells in IPython, in the process of one notebook. They come through a pipe.
+"""Run cells, which come through a pipe, with IPython in a process of a notebook.
 
-The process sends back each output at once, in exactly the form that a kernel would give
-it. Outputs are sent as JSON, so no object of a notebook reaches the parent.
+The process sends back each output at once, in exactly the form that a kernel would send
+it. Outputs are sent as JSON, so that no object of a notebook reaches the parent.
 """
 
 import atexit
@@ -34,11 +34,11 @@ Send = Callable[[str, Mapping[str, object]], None]
 def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
     """Run each cell that comes through the pipe, until an empty one or the pipe's end.
 
-    The first message says which code this process has in memory, and the last one that
-    it has closed its files. Then it waits for its parent to kill it.
+    The first message says which code this process has in memory, and the last message
+    that it has closed its files. The process then waits for its parent to kill it.
     """
-    # The process gets a group of its own, so that Ctrl-C does not reach it, and a kill
-    # reaches all that it has started.
+    # The process gets its own process group, so that Ctrl-C does not reach it, and so
+    # that killing the group ends everything that it has started.
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # see process.py
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -55,7 +55,7 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
         with lock:  # the threads of a cell may print at once
             pipe.send_bytes(text.encode("utf-8", "replace"))
 
-    # Imported by the fork server, or now: the parent must not import it.
+    # Imported by the fork server or now, but never by the parent.
     from pipeline.execution import preload
 
     send("code", {"digests": preload.imported_code, "mistake": preload.mistake})
@@ -87,7 +87,7 @@ def _to_json(value: object) -> object:
 
 
 def _end_with_parent() -> None:
-    """Wait for the end of the parent process, then kill this one and its group."""
+    """Wait for the end of the parent process, then kill this process and its group."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -124,7 +124,7 @@ class _DisplayHook(DisplayHook):
 
 
 class _DisplayPublisher(DisplayPublisher):
-    def publish(  # type: ignore[override]  # the base class names more options
+    def publish(  # type: ignore[override]  # the base class has more options
         self, data: Any, metadata: Any = None, **options: Any
     ) -> None:
         kind = "update_display_data" if options.get("update") else "display_data"
@@ -146,7 +146,7 @@ class _Shell(InteractiveShell):
     def _showtraceback(
         self, etype: type, evalue: BaseException, stb: list[str]
     ) -> None:
-        """Send an error as ipykernel does, where the base class would print it."""
+        """Send an error as ipykernel does, instead of printing it."""
         content = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         self.send("error", content)
 

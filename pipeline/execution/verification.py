@@ -23,14 +23,14 @@ from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, PREPARATION, STAGES
 
 log = logging.getLogger(__name__)
-# Results of a BLAS may differ by this, because its last digits vary between machines.
+# Results of a BLAS may differ by this much: its last digits vary between machines.
 TOLERANCE = 1e-9
 
 
 def verify_each(run_dirs: Sequence[str]) -> None:
     """Verify runs or points, several at a time, and log the result of each.
 
-    Raises CommandFailed if one of several is not reproduced, but only after all of them
+    Raises CommandFailed if one of several runs is not reproduced, but only after all
     have been verified.
     """
     if len(run_dirs) == 1:
@@ -56,11 +56,11 @@ def verify_each(run_dirs: Sequence[str]) -> None:
 
 
 def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
-    """Run a finished run or point again, and say which of its results are equal.
+    """Run a finished run or point again, and report which of its results are equal.
 
-    This is done in a temporary folder. If the source is missing, the images are taken
-    from the run's data.npz. Results that a BLAS has computed may differ from the stored
-    ones by TOLERANCE.
+    The run is repeated in a temporary folder. If the source is missing, the images are
+    those of the run's data.npz. Results that a BLAS has computed may differ from the
+    stored ones by TOLERANCE.
 
     Raises InvalidInput if there is no finished run, if it was trained with another
     helpers.py, or if both its source and its data.npz are missing. Raises CommandFailed
@@ -120,7 +120,7 @@ def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
 def _read_results(folder: RunFolder) -> dict[str, Any]:
     """Return a run's metrics, and the digests of its weights, history and answers.
 
-    Test metrics and answers are among them if the run has been evaluated.
+    If the run has been evaluated, add its test metrics and answers.
     """
     facts: dict[str, Any] = dict(folder.read_history()[-1])
     facts |= {"weights in model.npz": folder.read_model().sha256}

@@ -1,8 +1,8 @@
 """Save a training every few seconds, so that it can continue after it was killed.
 
-A training that continues gives the same weights, to the last bit, as one without a
-break. Only a notebook that a command executes saves and resumes. A checkpoint has a
-key, the digest of everything that its training depends on.
+A training that was continued gives the same weights, to the last bit, as one without an
+interruption. Only notebooks that a command executes save and load checkpoints. The key
+of a checkpoint is the digest of everything that its training depends on.
 """
 
 import json
@@ -33,9 +33,9 @@ Generator = np.random.RandomState | np.random.Generator
 class Checkpoint:
     """What a training needs to continue after an epoch, apart from its generators.
 
-    The learning rate is that of the next epoch. Raises InvalidInput if the weights
-    cannot be stored, so that a training is refused before its first epoch and not after
-    its last.
+    The learning rate is the one for the next epoch. Raises InvalidInput if the weights
+    cannot be stored, so that a training fails before its first epoch and not after its
+    last.
     """
 
     weights: Weights
@@ -49,8 +49,8 @@ class Checkpoint:
 class Checkpoints:
     """Save and load the checkpoints of the training of a run.
 
-    A training that takes less than SECONDS writes none, nor does a notebook that runs
-    alone.
+    A training that takes less than SECONDS writes no checkpoints, and neither does a
+    notebook that runs alone.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -62,7 +62,7 @@ class Checkpoints:
     def load(self, *generators: Generator) -> Checkpoint | None:
         """Read the checkpoint, and set the generators to their states in it.
 
-        Return None if there is none, or only one of another training.
+        Return None if there is no checkpoint, or if it belongs to another training.
         """
         if not self.key or not self.path.exists():
             return None
@@ -118,10 +118,10 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
 
 
 def prepare_to_resume(folder: RunFolder, record: RunRecord) -> RunRecord:
-    """Return the record of a run that begins, with the epoch that it resumes after.
+    """Return the record of a run that begins, with the epoch after which it resumes.
 
-    It also has the seconds up to that epoch. A checkpoint of another training is
-    deleted, so that the run begins at its first epoch.
+    The record also gets the seconds up to that epoch. A checkpoint of another training
+    is deleted, so that the run begins at its first epoch.
     """
     try:
         _, progress = read_checkpoint(folder.checkpoint_path)

@@ -1,6 +1,6 @@
-"""Check whose a folder is, lock it, and write whole files into it.
+"""Check whether a folder belongs to this project, lock it, and write files into it.
 
-A folder is ours if it holds the lock file that each run, sweep and single stage leaves.
+It belongs to the project if it has the lock file that runs, sweeps and stages leave.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pa
 
 
 def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None:
-    """Raise InvalidInput unless a run or a sweep may write into a folder.
+    """Raise InvalidInput if a run or a sweep must not write into a folder.
 
     other: the file that marks the other kind of result: "sweep.json" if a run wants to
         write, "run.json" if a sweep does.
-    harmless: the suffixes or names of files that may be there already.
+    harmless: the suffixes or names of files that may already be in the folder.
 
-    The folder must be new, have our lock file, or hold only harmless and hidden files.
-    It must not be inside a sweep, or hold a result of the other kind.
+    The folder must be new, have this project's lock file, or contain only harmless and
+    hidden files. It must not be inside a sweep, or contain the other kind of result.
     """
     check_parents(path)
     foreign: list[str] = []
@@ -55,7 +55,7 @@ def check_parents(path: Path) -> None:
 def lock_folder(folder: Path) -> Iterator[None]:
     """Lock a folder until the block or the process ends.
 
-    The folder is made if it is missing. Raises CommandFailed if another command has
+    The folder is created if it is missing. Raises CommandFailed if another command has
     locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether a command has locked the folder at this moment."""
+    """Return whether a command has locked the folder and is still running."""
     if not (folder / LOCK).exists():
         return False
     try:
@@ -85,7 +85,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds either its old content or all of the new.
+    """Write a file so that readers find either the old or the complete new content.
 
     The content goes to a temporary file in the same folder, which is then renamed.
     """
@@ -109,16 +109,16 @@ def check_unchanged(path: Path, now: str, before: str) -> None:
 
 
 def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove the partial files of these names that a killed process left."""
+    """Remove partial files of these names that a killed process has left behind."""
     for name in names:
         for part in folder.glob(f".{name}.*.part"):
             part.unlink()
 
 
 def check_page(path: Path) -> None:
-    """Raise InvalidInput if a page may not be written to the path.
+    """Raise InvalidInput if a page must not be written to the path.
 
-    It may not if the path is below a file, is a folder, or is a file that is not a page
+    That is so if the path is below a file, is a folder, or is a file that is not a page
     of this project.
     """
     check_parents(path)

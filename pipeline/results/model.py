@@ -1,4 +1,4 @@
-"""Keep a trained network: its weights, and what is needed to use them."""
+"""Store a trained network: its weights, and what is needed to use them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from pipeline.images import data
 from pipeline.images.arrays import Arrays, Layout, Weights, read_arrays, to_npz
 from pipeline.images.data import Classes
 
-WEIGHTS = "weights_{}_{}"  # the name of a matrix: from which layer, to which
+WEIGHTS = "weights_{}_{}"  # the name of a matrix, by the layers that it connects
 
 
 @dataclass(frozen=True, eq=False)

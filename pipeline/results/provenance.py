@@ -1,6 +1,6 @@
 """Digest what a result depends on, and find what has changed since.
 
-A result depends on its parameters and on its inputs, which are one flat mapping from
+A result depends on its parameters and on its inputs. Inputs are a flat mapping from
 names to digests or versions: "array x_train" of its source, "cells 02_train" of a
 notebook, "code helpers.py" of a module, "version numpy" of a package. The modules are
 listed in digests.py, and the packages below. A test compares the lists with what Python
@@ -45,7 +45,7 @@ EVALUATION_INPUTS = {
     *(f"code {name}" for name in EVALUATION_CODE),
 }
 # The notebooks and helpers.py as this process has digested them. A command executes and
-# stores these, so their files may be changed meanwhile.
+# stores these contents, so the files may be changed meanwhile.
 _contents_by_digest: dict[str, bytes] = {}
 
 
@@ -63,9 +63,9 @@ _imported = digest_helpers()  # a notebook imports helpers together with this mo
 def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
-    images: the source's; None if it is missing, so that its arrays are not compared.
+    images: those of the source; None if it is missing, so they are not compared.
 
-    Raises InvalidInput if helpers.py has a syntax error, or is not all of the network.
+    Raises InvalidInput if helpers.py has a syntax error, or is not the whole network.
     """
     check_helpers()
     versions = find_versions(PACKAGES)
@@ -87,10 +87,10 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
 
 
 def check_helpers() -> None:
-    """Raise InvalidInput if the helpers.py on disk cannot be all of the network.
+    """Raise InvalidInput if the helpers.py on disk cannot be the whole network.
 
-    It may import only NumPy and the standard library, because results record nothing
-    else that it could import. A command checks this before it replaces a result.
+    It may import only NumPy and the standard library, because no other import is
+    recorded with a result. A command checks this before it replaces a result.
     """
     try:
         tree = ast.parse(read_code(HELPERS), HELPERS)
@@ -128,7 +128,7 @@ def check_imported_helpers() -> None:
 
 
 def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
-    """Return the inputs of a group, such as "code", without this word before them."""
+    """Return the inputs of a group, such as "code", without it in the names."""
     start = f"{group} "
     return {
         name.removeprefix(start): value
@@ -143,7 +143,7 @@ def select_training_inputs(inputs: Mapping[str, str]) -> Inputs:
 
 
 def make_training_key(record: RunRecord) -> str:
-    """Return the digest of all that a training depends on."""
+    """Return the digest of everything that a training depends on."""
     inputs = select_training_inputs(record.inputs)
     text = json.dumps(record.parameters | inputs, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -152,7 +152,7 @@ def make_training_key(record: RunRecord) -> str:
 def list_changes(before: RunRecord, now: RunRecord) -> list[str]:
     """Describe each parameter and input that differs between two records.
 
-    Only what `now` names is compared.
+    What `now` does not contain is not compared.
     """
     old = before.parameters | before.inputs
     return [
@@ -164,7 +164,7 @@ def list_changes(before: RunRecord, now: RunRecord) -> list[str]:
 
 
 def _shorten(value: object) -> str:
-    """Return the first 12 characters of a digest, and any other value whole."""
+    """Return the first 12 characters of a digest, or any other value in full."""
     text = str(value)
     return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
@@ -204,7 +204,7 @@ def get_notebook(path: Path, digest: str) -> bytes:
     Raises CommandFailed if the notebook has changed since its digest was recorded.
     """
     if digest not in _contents_by_digest:
-        digest_cells(path)  # another process has taken the digest
+        digest_cells(path)  # another process has computed the digest
     if digest not in _contents_by_digest:
         problem = f"{path.name} changed after this command started"
         raise CommandFailed(f"{problem}. Start the command again.")
@@ -212,5 +212,5 @@ def get_notebook(path: Path, digest: str) -> bytes:
 
 
 def get_helpers(inputs: Mapping[str, str]) -> bytes:
-    """Return the content of the helpers.py that these inputs name."""
+    """Return the content of the helpers.py whose digest is in these inputs."""
     return _contents_by_digest[inputs[NETWORK]]

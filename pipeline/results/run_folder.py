@@ -31,7 +31,7 @@ from pipeline.results.files import (
 from pipeline.results.model import Model
 from pipeline.results.stages import Stage
 
-# A command sets this variable to the folder of the notebooks that it executes.
+# A command that executes notebooks sets this variable to their folder.
 RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
 # The variables, besides parameters, that a run's notebooks pass on from cell to cell.
 BOUND = ("folder", "data", "model", "history", "weights", "x", "y", "true", "answers")
@@ -61,9 +61,9 @@ class RunFolder:
     def open(cls, namespace: dict[str, Any]) -> "RunFolder":
         """Check a notebook's parameters and helpers.py, and return its folder.
 
-        A notebook calls ``RunFolder.open(globals())``. What it has bound before, with
-        other parameters, is deleted first. So if this raises InvalidInput, the later
-        cells do nothing, although Jupyter may have sent them already.
+        A notebook calls ``RunFolder.open(globals())``. The variables in BOUND may come
+        from other parameters, so they are deleted first. If this raises InvalidInput,
+        later cells cannot use them, even if Jupyter has already sent these cells.
         """
         for name in BOUND:
             namespace.pop(name, None)
@@ -152,14 +152,14 @@ class RunFolder:
         raise InvalidFile(self.path, problem, advice)
 
     def check_helpers(self, record: RunRecord) -> None:
-        """Raise InvalidInput if helpers.py is not the one of this run."""
+        """Raise InvalidInput if helpers.py is not the version that trained this run."""
         if provenance.digest_helpers() != record.inputs[provenance.NETWORK]:
             step = f"Take its own, cp {self.find_helpers()} {ROOT}/helpers.py"
             problem = f"{self.display_path} was trained with another helpers.py"
             raise InvalidInput(f"{problem}. {step}, and restart the kernel, if any.")
 
     def find_helpers(self) -> Path | None:
-        """Return the path of the helpers.py that a run, or a point's sweep, keeps."""
+        """Return the path of the helpers.py stored with a run or a point's sweep."""
         places = [self.helpers_path]
         if self.is_point:
             places.append(self.path.parent / stages.HELPERS)
@@ -197,8 +197,8 @@ class RunFolder:
     ) -> None:
         """Write answers.npz, then metrics.json.
 
-        metrics: those of the last epoch and of the test images.
-        answers: those to the test images, (N,).
+        metrics: the metrics of the last epoch, and those on the test images.
+        answers: the answers to the test images, (N,).
 
         Raises InvalidFile if model.npz has changed since the network was measured,
         and Diverged if the test error is not finite.
@@ -213,7 +213,7 @@ class RunFolder:
         self._write(stages.EVALUATION, files)
 
     def write_record(self, record: RunRecord) -> None:
-        """Write run.json. A run that is done needs no checkpoint any more."""
+        """Write run.json, and delete the checkpoint of a run that is done."""
         atomic_write(self.record_path, records.to_json(record))
         if record.status == Status.DONE:
             self.checkpoint_path.unlink(missing_ok=True)
@@ -221,9 +221,9 @@ class RunFolder:
     def _write(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         """Write the files of a stage if their content differs.
 
-        What was made from the old files is deleted first, so that the results in a
-        folder always belong together. But a notebook that runs alone leaves a run as it
-        is. Print whether the files have been stored.
+        Everything made from the old files is deleted first, so that the results in a
+        folder always belong together. But a notebook that runs alone does not change a
+        run. Print whether the files have been stored.
         """
         names = " and ".join(path.name for path in files)
         if self.is_run_by_command:
@@ -271,8 +271,8 @@ class RunFolder:
 
         Notebooks and pages do not count, because they may be opened and saved.
 
-        needs_data: whether data.npz must be there. A run may be passed on without it,
-            because it can be made again from its source.
+        needs_data: whether data.npz must exist. A run may be passed on without it,
+            because data.npz can be made again from its source.
         """
         now, expected = self.digest(), dict(record.outputs)
         if not needs_data and not self.data_path.exists():

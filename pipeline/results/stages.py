@@ -1,4 +1,4 @@
-"""List the stages of a run: a notebook each, and the files that it writes.
+"""List the stages of a run: the notebook of each, and the files that it writes.
 
 Each stage reads the files of earlier stages.
 """
@@ -49,5 +49,5 @@ def list_earlier_files(stage: Stage) -> list[str]:
 
 
 def list_stages_from(stage: Stage) -> list[Stage]:
-    """Return the stage and all later ones, because they use its results."""
+    """Return a stage and all later ones, which use its results."""
     return [*dropwhile(lambda each: each != stage, STAGES)]
