@@ -1,8 +1,8 @@
-"""Draw the pictures of learn.ipynb, among them networks that you can press.
+"""Draw the pictures of learn.ipynb, among them networks with buttons to press.
 
-In JupyterLab, and in pages of a notebook, small.js draws a network from its state
-and makes it live. Where no script runs, as on GitHub, a still stands in its place.
-The other functions draw a descent, directions, the slip, and one pass.
+In JupyterLab and in the page of a notebook, small.js draws a network from its state and
+makes it interactive. Where scripts do not run, as on GitHub, a still picture is shown.
+The other functions draw a descent, directions, the original's slip, and one pass.
 """
 
 import itertools
@@ -19,21 +19,21 @@ from matplotlib.figure import Figure
 from pipeline.errors import InvalidInput
 from pipeline.reports import live, plots
 
-SIGN_COLOURS = {1: "#B2182B", 0: "0.6", -1: "#2166AC"}  # of a line, by its weight
+SIGN_COLOURS = {1: "#B2182B", 0: "0.6", -1: "#2166AC"}  # by the sign of a weight
 
 
 class Diagram(anywidget.AnyWidget):
     """A network of one or two weight matrices, with one input and its target.
 
     weights: one matrix (I, O), or two, (I, H) and (H, O), with a ReLU between them.
-    inputs: (I,), the numbers that go in.
-    targets: (O,), what the scores should be.
-    learning_rate: that of the next step.
+    inputs: (I,), the values of the inputs.
+    targets: (O,), the values that the scores should have.
+    learning_rate: the learning rate of the next step.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive, 0 or 1.
-    on_paper: ask for the numbers of a step before they are shown.
-    without_buttons: show the network, and offer no step.
-    has_switches: offer a switch that flips the signs of all weights, and one that gives
-        a silent unit the slope 1. The weights have to be those of a silent unit.
+    on_paper: whether to ask for the numbers of a step before they are shown.
+    without_buttons: whether to show only the network, without buttons for a step.
+    has_switches: whether to show a switch that flips the signs of all weights, and one
+        that gives a silent unit the slope 1. The unit has to be silent at first.
 
     Raises InvalidInput if the shapes do not fit.
     """
@@ -102,7 +102,7 @@ class Diagram(anywidget.AnyWidget):
 
 
 def draw_still(diagram: Diagram) -> Figure:
-    """Draw numbers as circles, and weights as lines, red above 0 and blue below."""
+    """Draw values as circles, and weights as lines, red above 0 and blue below 0."""
     layers, targets = diagram.layers, diagram.state["targets"]
     rows = max(map(len, layers))
     figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * rows), layout="constrained")
@@ -139,7 +139,7 @@ def draw_still(diagram: Diagram) -> Figure:
 def draw_descent(
     loss: Callable[[Any], Any], paths: Mapping[str, Sequence[float]]
 ) -> Figure:
-    """Draw a loss over its one weight, and each path of weights as steps on it."""
+    """Draw a loss as a function of one weight, and each path of weights as steps."""
     figure, axes = plt.subplots(1, len(paths), figsize=(9, 3), sharex=True, sharey=True)
     every = np.concatenate(list(paths.values()))
     curve = np.linspace(every.min() - 0.2, every.max() + 0.2, 200)
@@ -180,7 +180,7 @@ def draw_slip(
 
     derivative: takes activations and the slope of inactive units, which is 0 for the
         true derivative and 1 for the original's.
-    sums: (H,), those of the hidden units on one image.
+    sums: (H,), the sums of the hidden units for one image, before the ReLU.
     true, slip: (H,), their error signals with the true slope, and with the original's.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
@@ -201,14 +201,14 @@ def draw_slip(
 def draw_pass(
     inputs: np.ndarray, target: np.ndarray, weights: tuple[np.ndarray, np.ndarray]
 ) -> tuple[Figure, str]:
-    """Draw one image's forward pass through the layers, and below it the way back.
+    """Draw one image's forward pass through the layers, and below it the backward pass.
 
     inputs, target: (1, 784) and (1, 10).
 
-    Return the figure and its text alternative. The gradients in it are those of the
-    hidden unit with the largest error signal.
+    Return the figure and its text alternative. The gradients are shown for the hidden
+    unit with the largest error signal.
     """
-    import helpers  # only here, so that a mistake in it stops no other command
+    import helpers  # only here, so that a mistake in it cannot stop other commands
 
     hidden, scores = helpers.forward(inputs, weights)
     signal = scores - target

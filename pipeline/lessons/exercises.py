@@ -22,7 +22,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 def check(exercise: int, answer: Any) -> None:
     """Print whether an answer is correct, by the digest of its text.
 
-    A number may be written in any way, as 24720, 24720.0 or "24720".
+    A number may be written in any way, for example as 24720, 24720.0 or "24720".
     """
     verdict = "correct" if _is_correct(exercise, answer) else "not correct"
     print(f"exercise {exercise}: {verdict}")
@@ -33,7 +33,7 @@ def check_derivative(
 ) -> None:
     """Print whether a loss and its error signal are correct.
 
-    Both are computed at a random point, an array of that shape. The loss is checked by
+    Both are computed at a random point, an array of this shape. The loss is checked by
     the digest of its value, and the error signal, its derivative, by central
     differences.
     """

@@ -61,13 +61,13 @@ def read_image(
     dropped: Sequence[int] = (),
     label: int | None = None,
 ) -> Reading:
-    """Show an image (784,) uint8 to the network with these hidden units dropped.
+    """Apply the network to an image (784,) uint8, with these hidden units dropped.
 
     dropped: indices of hidden units.
     label: the label, if it is known.
     """
     units = model.weights[0].shape[1]
-    mask = np.ones((1, units))  # not scaled up as in training: that changes no answer
+    mask = np.ones((1, units))  # scaling it up, as in training, would change no answer
     mask[0, list(dropped)] = 0
     inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
     hidden = helpers.forward(inputs, model.weights)[0]
@@ -89,7 +89,7 @@ def compute_contributions(
 ) -> np.ndarray | None:
     """Return the contributions of the pixels to the scores: (784, 10).
 
-    Return None if they do not add up to the scores, as after a change of the network.
+    Return None if they do not add up to the scores of a network that was changed.
     """
     size = mask.shape[1]
     if [matrix.shape for matrix in weights] != [(784, size), (size, 10)]:
@@ -181,14 +181,14 @@ def draw_units(axis: Axes, reading: Reading) -> None:
 class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Show a slider for the image, a list of units to drop, and the resulting reading.
 
-    read: takes the index of an image, below count, and the units to drop, and returns
-        a Reading.
+    make_reading: a function that takes the index of an image, below count, and the
+        units to drop, and returns a Reading.
     """
 
     def __init__(
-        self, read: Callable[..., Reading], count: int, hidden_size: int
+        self, make_reading: Callable[..., Reading], count: int, hidden_size: int
     ) -> None:
-        self.read = read
+        self.make_reading = make_reading
         self.index = widgets.IntSlider(
             max=count - 1, description="Image", continuous_update=False
         )
@@ -203,7 +203,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
 
     def update(self, change: object = None) -> None:
         """Read the chosen image again, and show a sentence and a picture."""
-        reading = self.read(self.index.value, self.dropped.value)
+        reading = self.make_reading(self.index.value, self.dropped.value)
         alt = f"A panel: choose an image, drop hidden units. {describe(reading)}"
         self.still, self.metadata = plots.to_output(draw(reading), alt)
         sentence = escape(describe(reading))

@@ -2,9 +2,9 @@
 
 The text is Markdown. A heading of the second level begins a section, a stop of the
 lesson. A line such as {pad} stands for a part of the page, and {network {"weights":
-...}} for a network with these options of a `Diagram`. After **Predict** come a question
-and its choices: a list of boxes, each with a comment in the line below. The box of the
-right choice is ticked. What stands below a question is hidden until it is answered.
+...}} for a network with these options of a `Diagram`. **Predict** is followed by a
+question and its choices: a list of boxes, each with a comment in the line below it. The
+box of the right choice is ticked. The text below a question is hidden until the answer.
 """
 
 import json
@@ -27,12 +27,12 @@ from pipeline.results.run_folder import RunFolder
 PART = re.compile(r"\{(pad|train|dots|network|step|class)(?: (.+))?\}")
 CHOICE = re.compile(r"^- \[([ x])\] (.+)\n  (.+)$", re.M)
 PIECE = re.compile(r"^(\{.+\}|\*\*Predict\*\*: .+\n\n(?:- .+\n  .+\n)+)$", re.M)
-# A part or a question that has a mistake, and so would pass as prose.
+# A part or a question with a mistake, which would otherwise be taken for prose.
 MISTAKE = re.compile(r"^\{.*|.*\*Predict.*|^ *[-*+] \[.*", re.M)
 
 
 def write_page(source: Path, output: Path) -> None:
-    """Write the page of a lesson, which draws and trains with runs/default."""
+    """Write the page of a lesson, which uses the network and images of runs/default."""
     check_page(output)
     html = render(source.read_text("utf-8"), RunFolder(RUNS / "default"))
     if output.parent.resolve() != source.parent.resolve():
@@ -43,7 +43,7 @@ def write_page(source: Path, output: Path) -> None:
 def render(text: str, folder: RunFolder) -> str:
     """Render the text of a lesson as one page.
 
-    Raises InvalidInput unless the run is finished and a page can train it, or if
+    Raises InvalidInput if the run is not finished, if a page cannot train it, or if
     something in the text cannot be read.
     """
     record, _ = folder.read_finished()

@@ -1,7 +1,7 @@
 """Check the passes and lines that a student writes in learn.ipynb.
 
-They are compared with the true ones, and with common mistakes. Correct passes train in
-place of those in helpers.
+What they return is compared with the true results, and with those of common mistakes.
+Correct passes are used for training in place of those in helpers.py.
 """
 
 import itertools
@@ -24,7 +24,7 @@ def check_forward(forward: Pass, inputs: np.ndarray, weights: Arrays) -> None:
     """Print what a student's forward pass returns, beside the true arrays.
 
     inputs: (1, I), one row.
-    weights: the matrices (I, H) and (H, H), so as many scores as hidden units.
+    weights: the matrices (I, H) and (H, H), with as many scores as hidden units.
     """
 
     def reference(inputs: np.ndarray, weights: Arrays) -> Arrays:
@@ -109,10 +109,10 @@ def check_backward(
     _compare(names, backward, reference, arguments, mistakes)
 
 
-def choose(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
-    """Return a student's two passes, with helpers' in place of an incorrect one.
+def replace_incorrect(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
+    """Return a student's two passes, with those of helpers.py for incorrect ones.
 
-    Print whose they are.
+    Print which passes are used.
     """
     chosen = []
     for name, mine, theirs, names in (
@@ -126,25 +126,25 @@ def choose(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
     return chosen[0], chosen[1]
 
 
-def check_mean(mean: Pass, inputs: np.ndarray, signals: np.ndarray) -> None:
+def check_mean(mean: Pass, inputs: np.ndarray, error_signals: np.ndarray) -> None:
     """Print what a student's line returns as the mean of the gradients of a batch.
 
     inputs: (B, I), a row for an image.
-    signals: (B, H), the error signals of the units.
+    error_signals: (B, H), the error signals of the units.
     """
 
     def reference(inputs: np.ndarray, signals: np.ndarray) -> Arrays:
         return (inputs.T @ signals / len(inputs),)
 
-    total = inputs.T @ signals
+    total = inputs.T @ error_signals
     mistakes = {
         "that is the sum, so divide it by the number of images": (total,),
         "divide by the number of images, not of inputs": (total / inputs.shape[1],),
         "the mean of products is not the product of the means": (
-            np.outer(inputs.mean(axis=0), signals.mean(axis=0)),
+            np.outer(inputs.mean(axis=0), error_signals.mean(axis=0)),
         ),
     }
-    arguments = {"inputs": inputs, "signals": signals}
+    arguments = {"inputs": inputs, "signals": error_signals}
     _compare(("mean",), mean, reference, arguments, mistakes)
 
 
@@ -189,10 +189,10 @@ def _compare(
 ) -> None:
     """Print each of the student's arrays beside the true one, and what is wrong.
 
-    names: what the arrays are called.
-    function, reference: return the student's arrays, and the true ones.
-    arguments: those of both functions, by name.
-    mistakes: what common mistakes return, by the words that explain them.
+    names: the names of the arrays.
+    function, reference: functions that return the student's arrays and the true ones.
+    arguments: the arguments of both functions, by name.
+    mistakes: the arrays that common mistakes return, by an explanation of each.
     """
     try:
         found, changed = student_calls.call(function, arguments)
@@ -238,21 +238,21 @@ def _compare(
         print("equal" if len(written) == len(pairs) else "right so far")
 
 
-def _print_pair(name: str, mine: np.ndarray | None, true: np.ndarray) -> list[str]:
+def _print_pair(name: str, found: np.ndarray | None, true: np.ndarray) -> list[str]:
     """Print a student's array beside the true one.
 
-    Return a list with what is wrong with its shape, which is empty if nothing is.
+    Return what is wrong with its shape, or an empty list if nothing is wrong.
     """
-    if mine is None:
+    if found is None:
         print(f"{name:10} not written yet")
         return []
-    print(f"{name:10} yours {_describe(mine)} / true {_describe(true)}")
-    if student_calls.are_equal([mine], [true]):
+    print(f"{name:10} yours {_describe(found)} / true {_describe(true)}")
+    if student_calls.are_equal([found], [true]):
         return []
-    if student_calls.are_equal([mine.T], [true]):
+    if student_calls.are_equal([found.T], [true]):
         return [f"the rows and columns of {name} are exchanged, so a .T is misplaced"]
-    if mine.shape != true.shape:
-        return [f"{name} has the shape {mine.shape}, but {true.shape} is wanted"]
+    if found.shape != true.shape:
+        return [f"{name} has the shape {found.shape}, but {true.shape} is wanted"]
     return []
 
 

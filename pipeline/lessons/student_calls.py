@@ -16,7 +16,7 @@ HINTS = {
     "matmul": "The array left of an @ needs as many columns as the right one has rows. "
     "The comments give the shapes, and an image is one row, such as (1, 784).",
     "broadcast": "These shapes do not fit together. The comments give the right ones.",
-    "ambiguous": "It wants one number: np.maximum takes each entry, max does not.",
+    "ambiguous": "One number is needed: np.maximum compares each entry, max does not.",
     "item assignment": "weights is a tuple, so move each matrix in it: matrix -= ...",
 }
 Pass = Callable[..., Any]
@@ -38,9 +38,9 @@ def call(function: Pass, arguments: Mapping[str, Any]) -> tuple[Sequence[Any], s
 
 
 def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
-    """Return in a few words why a student's function is not right, or "".
+    """Return in a few words why a student's function is not correct, or "".
 
-    It is tried on a small random network, in which no two sizes are equal.
+    The function is tried on a small random network, in which no two sizes are equal.
     names: the names of its arguments.
     """
     rng = np.random.RandomState(1)
@@ -95,7 +95,7 @@ def print_error(function: Pass, error: Exception) -> None:
 def find_line(function: Pass, error: Exception) -> tuple[str, dict[str, Any]]:
     """Return the line of a student's function that has raised an error.
 
-    Return also, by name, the arrays in it, and the dots that still stand for one.
+    Also return, by name, the arrays in that line, and each ... that is left in it.
     """
     code = getattr(function, "__code__", None)
     frames = [*traceback.walk_tb(error.__traceback__)]
@@ -115,9 +115,9 @@ def find_line(function: Pass, error: Exception) -> tuple[str, dict[str, Any]]:
     return "", {}
 
 
-def are_equal(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
-    """Return whether all arrays have the same shapes and, but for rounding, numbers."""
-    return len(some) == len(others) and all(
+def are_equal(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> bool:
+    """Return whether all arrays are equal in shape and, but for rounding, in value."""
+    return len(first) == len(second) and all(
         one.shape == other.shape and np.allclose(one, other, atol=1e-12)
-        for one, other in zip(some, others, strict=True)
+        for one, other in zip(first, second, strict=True)
     )

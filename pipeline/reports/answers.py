@@ -1,7 +1,7 @@
 """Fold the outputs of a cell, so that a reader can predict them first.
 
-JupyterLab unfolds the outputs of a cell when it runs. So this fold is a part of the
-output, and *Run All* gives no answer away.
+JupyterLab unfolds the outputs of a cell when it runs. This fold is part of the output
+itself, so *Run All* does not give any answer away.
 """
 
 from html import escape
@@ -12,8 +12,8 @@ from IPython.display import publish_display_data
 from IPython.utils.capture import capture_output
 
 SUMMARY = "<summary>Show the answer</summary>"
-# One output cannot contain another one, so in JupyterLab this hides all those that
-# follow a closed fold.
+# An output cannot contain another one, so in JupyterLab this style hides those outputs
+# that follow a closed fold.
 STYLE = (
     "<style>.jp-OutputArea-child:has(details.answer:not([open])) "
     "~ .jp-OutputArea-child { display: none }</style>"

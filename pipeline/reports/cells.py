@@ -26,7 +26,7 @@ def read_notebook(path: Path) -> NotebookNode:
     except (FileNotFoundError, ValueError, KeyError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0]
     except (AttributeError, TypeError):
-        reason = "its JSON is that of something else"
+        reason = "its JSON has another format"
     advice = "Give a notebook that Jupyter opens."
     raise InvalidFile(path, f"is no notebook ({reason})", advice)
 
@@ -41,7 +41,7 @@ def drop_cells(notebook: NotebookNode, tag: str) -> NotebookNode:
     return NotebookNode(notebook | {"cells": cells})
 
 
-def keep_results(notebook: NotebookNode) -> NotebookNode:
+def remove_tasks(notebook: NotebookNode) -> NotebookNode:
     """Return a notebook without the tasks for its reader, and with open answers."""
     cells = []
     for cell in notebook.cells:

@@ -1,23 +1,23 @@
-"""Define what a reader may put into the fields of a page that trains."""
+"""Define what a reader may enter into the fields of a page that trains."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.parameters import NAMES, describe_allowed, find_range
 
-# What a page trains in a few minutes. Larger values are allowed if its run has them.
+# A page trains these in a few minutes. Larger values are allowed if its run has them.
 LIMITS = {"hidden_size": 1000, "epochs": 10_000}
 
 
-def collect_ranges(own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def collect_ranges(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the range of each parameter as attributes of a field, and in words.
 
-    own: the parameters of the page's run.
+    parameters: those of the run that the page shows.
     """
     ranges = {name: find_range(name) for name in NAMES}
     allowed = {name: describe_allowed(name) for name in NAMES}
     for name, limit in LIMITS.items():
-        ranges[name]["max"] = max(limit, own.get(name, 0))
+        ranges[name]["max"] = max(limit, parameters.get(name, 0))
         allowed[name] = f"a whole number from 1 to {ranges[name]['max']:,} in a page"
         allowed[name] += ", though python -m pipeline run takes more"
     return {"ranges": ranges, "allowed": allowed}

@@ -1,4 +1,4 @@
-"""Collect what a page needs to read drawings and to train: networks, images, results.
+"""Collect what a page needs to classify drawings and to train a network.
 
 Such a page is the report of a run, or a lesson.
 """
@@ -38,8 +38,8 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-# The oldest browsers that pages are made for; a page cannot unpack its data in Safari
-# before 16.4, which every device with Safari 16 can have.
+# The oldest browsers that pages support. Safari before 16.4 cannot unpack the data of a
+# page, but every device with Safari 16 can be updated to 16.4.
 BROWSERS = "Safari 16.4, Chrome 109 and Firefox 115"
 ENVIRONMENT.globals["browsers"] = BROWSERS
 NETWORKS = NOTEBOOKS / "data" / "networks.npz"
@@ -47,8 +47,8 @@ IMPORT = re.compile(r'^import ({[^}]*}) from "\.[\w./]*/(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
 COMMENT = re.compile(r"^ *//.*\n", re.M)
 STYLE_COMMENT = re.compile(r"(?s) ?/\*.*?\*/")
-MAX_IMAGES = 5000  # of each set in a page; so many digits add 1.1 MB
-MAX_HIDDEN_SIZE = 400  # of a network that a page holds; it adds some 1.6 MB
+MAX_IMAGES = 5000  # of each set in a page; this many digits add 1.1 MB
+MAX_HIDDEN_SIZE = 400  # of a network in a page, to which it adds about 1.6 MB
 
 NO_TRAINING = (
     "This page shows what its run has stored. A page can train a run again only if it "
@@ -58,6 +58,7 @@ NO_TRAINING = (
 
 
 def read_style(name: str) -> str:
+    """Read a style sheet without its comments."""
     return STYLE_COMMENT.sub("", (TEMPLATES / f"{name}.css").read_text("utf-8"))
 
 
@@ -75,11 +76,11 @@ def collect_scripts(*entries: str) -> list[str]:
 
 
 def read_script(name: str) -> str:
-    """Read a module as a script in a scope of its own, since a page has no modules.
+    """Read a module as a script with its own scope, because a page has no modules.
 
     The script defines one object, such as network_js, which holds what the module
-    exports. What the module imports is taken from the objects of earlier scripts. Lines
-    of comments stay behind.
+    exports. What the module imports comes from the objects of earlier scripts. Comment
+    lines are removed.
     """
     text = IMPORT.sub(r"const \1 = \2_js;", COMMENT.sub("", read_module(name)))
     exports = ", ".join(EXPORT.findall(text))
@@ -88,21 +89,21 @@ def read_script(name: str) -> str:
 
 
 def read_widget(name: str) -> str:
-    """Read a script and what it imports as the one module of a widget in JupyterLab."""
+    """Read a script and all its imports as one module, for a widget in JupyterLab."""
     scripts = map(read_script, collect_scripts(name))
     return "".join(scripts) + f"export default {name}_js;\n"
 
 
 def pack_bytes(content: bytes) -> str:
-    """Compress bytes, and return them as base64, the form that a page holds."""
+    """Compress bytes, and encode them as base64 to store them in a page."""
     return base64.b64encode(zlib.compress(content)).decode()
 
 
 def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
-    """Return what report.html.j2 needs to read drawings with a run, and to train it.
+    """Return what report.html.j2 needs to classify drawings and to train a run.
 
-    In the result, `run` is for the scripts. It has no networks if the page cannot read
-    with the run's own, and no training if the page cannot train it.
+    In the result, `run` is for the scripts. It has no networks if the page cannot
+    classify with the run's own network, and no training if the page cannot train it.
     """
     history, model = folder.read_history(), folder.read_model()
     training = None
@@ -135,10 +136,10 @@ def can_train(folder: RunFolder, record: RunRecord) -> bool:
 
 
 def can_classify(folder: RunFolder, model: Model) -> bool:
-    """Return whether a page can read drawings with a run's network.
+    """Return whether a page can classify drawings with a run's network.
 
-    It can if helpers.py is the published one, because the page's script computes the
-    same, and if the network is not too large for a page.
+    It can if helpers.py is the published one, which the page's script repeats, and if
+    the network is not too large for a page.
     """
     text = read_code(folder.find_helpers() or HELPERS)
     is_same = digest_code(text) == published.HELPERS_SHA256
@@ -151,7 +152,7 @@ def can_classify(folder: RunFolder, model: Model) -> bool:
 def collect_curves(history: History) -> dict[str, list[float]]:
     """Return the accuracies of each epoch, by the name of their curve.
 
-    Those that were not measured are left out.
+    Accuracies that were not measured are left out.
     """
     metrics = {
         "masked": "train_accuracy",
@@ -184,12 +185,12 @@ def collect_training(
 
 
 def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any]]:
-    """Return the networks that read a drawing: the run's own, and a better reader.
+    """Return the networks that classify drawings: the run's own, and a better one.
 
-    accuracy: the run's on its test images, or None if it is not known.
+    accuracy: the accuracy of the run on its test images, or None if it is not known.
 
-    The better reader was trained on all of MNIST. It reads digits, so it is left out
-    beside a network of other classes.
+    The better network was trained on all of MNIST. It classifies digits, so it is left
+    out if the run's network has other classes.
     """
     own = pack_network("This run's network", accuracy, model)
     if model.classes != DIGITS:

@@ -1,6 +1,6 @@
 """Render the Markdown of a page's notebooks: headings, links, tables and formulas.
 
-Formulas become MathML, because browsers can draw it without a script.
+Formulas become MathML, which browsers can display without a script.
 """
 
 import re
@@ -34,6 +34,7 @@ class Renderer(IPythonRenderer):
         self.needs: set[str] = set()  # of "diagrams" and "glossary"
 
     def count_figure(self) -> int:
+        """Return the number of the next figure."""
         self.figures += 1
         return self.figures
 
@@ -71,7 +72,7 @@ class Renderer(IPythonRenderer):
         )
 
     def table_head(self, text: str) -> str:
-        # Markdown has no table without a head, so an empty head stands for none.
+        # Tables in Markdown always have a head, so an empty head is left out.
         words = re.sub(r"<[^>]+>|\s", "", text)
         return f"<thead>\n<tr>\n{text}</tr>\n</thead>\n" if words else ""
 
@@ -95,7 +96,7 @@ def make_anchor(stem: str, heading: str) -> str:
 
 def convert_formula(source: str, display: str) -> str:
     """Convert a formula to MathML, or leave it as it was typed if that fails."""
-    # Imported here, because the report of a run has no formulas: it saves 0.1 s.
+    # Imported here to save 0.1 s for the report of a run, which has no formulas.
     from latex2mathml.converter import convert
 
     try:

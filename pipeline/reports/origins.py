@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from pipeline.paths import ROOT
 from pipeline.records import Origin
 
-# The digest of MNIST's test images, which are in the sample, too.
+# The digest of MNIST's test images, which the sample contains, too.
 MNIST_TEST_IMAGES = "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"
 MNIST = (
     "MNIST, copyright Yann LeCun and Corinna Cortes, a derivative work of NIST's "
@@ -108,7 +108,7 @@ def cite_project() -> str:
 
 
 def describe_origins(origins: Iterable[Origin | None]) -> str:
-    """Return in a line where results were made, each place once."""
+    """Describe in one line where results were made, with each place only once."""
     places = [
         f"on {each.processor}, {each.cores} cores, {each.system}, with {each.blas} and "
         f"Python {each.python}, at commit {each.commit or 'unknown'}"

@@ -26,8 +26,8 @@ from pipeline.reports import live, origins
 from pipeline.reports.cells import (
     drop_cells,
     fold_set_up,
-    keep_results,
     read_notebook,
+    remove_tasks,
 )
 from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
 from pipeline.results.files import GENERATOR, atomic_write, check_page
@@ -44,7 +44,7 @@ FORMATS = [
     "text/plain",
 ]
 MAX_NAME = 200  # bytes, of the 255 that a file's name may have
-MNIST_TAG = "mnist"  # the tag of cells that are true of MNIST alone
+MNIST_TAG = "mnist"  # the tag of cells that are only true of MNIST
 ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
 HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
 LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
@@ -69,12 +69,12 @@ def make_exporter() -> TemplateExporter:
 def render(
     notebooks: Mapping[str, NotebookNode],
     title: str,
-    made: Mapping[str, Any] | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> str:
     """Render executed notebooks as one page.
 
-    notebooks: by their names, without .ipynb.
-    made: where a run or a sweep was made, and its credits, see origins.html.j2.
+    notebooks: the notebooks by their names, without .ipynb.
+    origin: where a run or a sweep was made, and its credits, see origins.html.j2.
     """
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks)))
     if "<h1" not in sections[0]:
@@ -89,7 +89,7 @@ def render(
         title=title,
         headings=renderer.headings,
         sections=sections,
-        origins=made,
+        origins=origin,
         glossary=render_glossary() if has_glossary else None,
     )
 
@@ -122,7 +122,7 @@ def render_template(
 
     scripts: the names of the page's scripts, without those that they import.
     styles: the names of its style sheets.
-    values: what the template shows; they are escaped.
+    values: the values that the template shows, which are escaped.
 
     The Content-Security-Policy allows only these scripts, by their digests, and lets
     the page fetch nothing.
@@ -148,12 +148,12 @@ def write_notebook_report(
     notebook: Path,
     output: Path,
     title: str | None = None,
-    made: Mapping[str, Any] | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
-    title: replaces the notebook's own.
-    made: see `render`.
+    title: a title that replaces the notebook's own.
+    origin: see `render`.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
     file that this project has not made.
@@ -166,7 +166,7 @@ def write_notebook_report(
     heading = re.search("^# (.*)", first, re.M)
     heading_or_name = heading[1] if heading else notebook.stem
     name = title or heading_or_name
-    html = render({notebook.stem: node}, name, made)
+    html = render({notebook.stem: node}, name, origin)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
@@ -175,7 +175,7 @@ def write_notebook_report(
 
 
 def remove_dead_links(html: str) -> str:
-    """Replace each link to a file in another folder by its text."""
+    """Replace each link to a file in another folder with its text."""
     return LINK_TO_FOLDER.sub(r"\1", html)
 
 
@@ -204,13 +204,13 @@ def render_run(
 ) -> str:
     """Render the report of a finished run: its result, then its notebooks.
 
-    The last notebook comes first, and none has tasks.
+    The last notebook comes first, and tasks for the reader are left out.
 
     is_public: whether to leave out when and where the run was made.
     """
     paths = map(folder.executed_path, reversed(STAGES))
     nodes = {path.stem: read_notebook(path) for path in paths if path.exists()}
-    notebooks = {stem: keep_results(node) for stem, node in nodes.items()}
+    notebooks = {stem: remove_tasks(node) for stem, node in nodes.items()}
     source = str(record.parameters["source"])
     if not origins.is_mnist(source, record.inputs):
         notebooks = {k: drop_cells(node, MNIST_TAG) for k, node in notebooks.items()}
@@ -233,7 +233,7 @@ def render_run(
 
 
 def describe_place(record: RunRecord) -> str:
-    """Return when and where a run was made, and how long that took, in words."""
+    """Describe when and where a run was made, and how long it took."""
     begin = f"{record.started:%Y-%m-%d %H:%M} UTC"
     where = origins.describe_origins([record.origin])
     return f"{begin} in {record.duration_s} seconds, {where}"

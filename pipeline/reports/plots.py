@@ -27,7 +27,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def use_style() -> None:
-    """Set the project's look for all later plots, whatever the user's own settings."""
+    """Set the project's style for all later plots, whatever the user has set."""
     plt.rcdefaults()
     plt.rc("axes", prop_cycle=cycler(color=COLOURS), grid=True, axisbelow=True)
     plt.rc("axes", titlesize=11, titlelocation="left")
@@ -186,5 +186,5 @@ def draw_learning_curves(history: History) -> Figure:
 
 
 def find_measured(history: History, name: str) -> list[float]:
-    """Return a metric by epoch; an empty list if it was not measured."""
+    """Return the metric of each epoch, or an empty list if it was not measured."""
     return [epoch[name] for epoch in history if name in epoch]

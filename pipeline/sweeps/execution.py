@@ -206,11 +206,11 @@ def write_report(sweep: Sweep) -> Path:
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
     title = f"Sweep {sweep.definition.name}"
-    made = {
+    origin = {
         "place": _describe_place(sweep),
         "credits": origins.collect_credits(sweep.inputs),
     }
-    page.write_notebook_report(executed, sweep.report_path, title, made=made)
+    page.write_notebook_report(executed, sweep.report_path, title, origin)
     return sweep.report_path
 
 

@@ -131,7 +131,7 @@ def test_passes_that_change_what_they_are_given_do_not_train(names, capsys):
         printed = capsys.readouterr().out
         assert printed.split("\n").count("equal") == 1
         assert f"right on paper, but it changes {changed}:" in printed
-        chosen = own_passes.choose(names["my_forward"], names["my_backward"])
+        chosen = own_passes.replace_incorrect(names["my_forward"], names["my_backward"])
         assert f"changes {changed}, which" in capsys.readouterr().out
         mine = names["my_forward"] if place < 2 else names["my_backward"]
         assert mine not in chosen
@@ -195,7 +195,7 @@ def test_the_passes_that_are_right_train_and_those_of_helpers_else(names, capsys
     ):
         write(names, lines)
         capsys.readouterr()
-        chosen = own_passes.choose(names["my_forward"], names["my_backward"])
+        chosen = own_passes.replace_incorrect(names["my_forward"], names["my_backward"])
         printed = capsys.readouterr().out
         assert printed.count("yours\n") == sum(name.startswith("my") for name in mine)
         expected = [names[name] for name in mine]
