@@ -1,7 +1,7 @@
-"""For ``pytest --nbval notebooks/``: which notebooks run, where, in which processes.
+"""Define which notebooks ``pytest --nbval notebooks/`` runs, where, and how.
 
-Their results go to a temporary folder, so that nothing depends on what stands in runs/,
-and nothing in it is replaced.
+Their results go to a temporary folder, so that they do not depend on the files in runs/
+and do not replace any of them.
 """
 
 import functools
@@ -14,8 +14,8 @@ import pytest
 
 from tests.commands import make_run
 
-STAGES = ("01_prepare", "02_train", "03_evaluate")  # follow each other in runs/lab
-# What these read. What sweep.ipynb needs it makes itself, as it promises.
+STAGES = ("01_prepare", "02_train", "03_evaluate")  # run in this order, in runs/lab
+# The runs that these notebooks read. sweep.ipynb makes what it needs itself.
 READERS = {"default": ("compare", "explore"), "true-derivative": ("compare",)}
 LISTED = re.compile(r"^\| \[(\w+)\]\(\w+\.ipynb\)", re.M)  # a row of the guide's table
 NOTEBOOKS = LISTED.findall(Path(__file__).with_name("README.md").read_text("utf-8"))
@@ -23,7 +23,7 @@ NOTEBOOKS = LISTED.findall(Path(__file__).with_name("README.md").read_text("utf-
 
 @functools.cache
 def make_base(config):
-    """Return the temporary folder, which goes with pytest."""
+    """Return the temporary folder, which is removed when pytest ends."""
     folder = tempfile.TemporaryDirectory(prefix="digits-")
     config.add_cleanup(folder.cleanup)
     return Path(folder.name)
@@ -32,8 +32,8 @@ def make_base(config):
 def add_run(config, name):
     """Copy a run to its place in the temporary folder, so that a notebook can read it.
 
-    The run itself is made once, and other tests read it, too. In runs/lab it is as if
-    the notebooks had made it, so that a later one can be tested without the others.
+    The run itself is made only once, for other tests, too. runs/lab is as if notebooks
+    had made it, so that a later notebook can be tested without the earlier ones.
     """
     folder = make_base(config) / "runs" / name
     if not folder.exists():
@@ -43,7 +43,7 @@ def add_run(config, name):
 
 
 def pytest_ignore_collect(collection_path):
-    """Leave out what the guide does not list, such as a reader's copy."""
+    """Ignore notebooks that the guide does not list, such as a reader's copy."""
     is_copy = collection_path.parent != Path(__file__).parent
     is_listed = collection_path.stem in NOTEBOOKS and not is_copy
     return True if collection_path.suffix == ".ipynb" and not is_listed else None
@@ -51,7 +51,7 @@ def pytest_ignore_collect(collection_path):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
-    """Let the kernel, which starts here, inherit the variable."""
+    """Set the variable for the kernel, which starts here and inherits it."""
     for name, readers in (*READERS.items(), ("lab", STAGES)):
         if item.path.stem in readers:
             add_run(item.config, name)

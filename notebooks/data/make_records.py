@@ -3,9 +3,9 @@
     python notebooks/data/make_records.py placement      # all rows, into placement.csv
     python notebooks/data/make_records.py --check 20     # 20 random rows of each record
 
-The functions that train a row are the lessons' own: the cells tagged "record" of the
-notebook are executed here. So what a lesson shows is what has made its record. Only
-`train_placement` and `train_images` stand here.
+The functions that train a row are mostly those of the lessons: the cells of a notebook
+with the tag "record" are executed here, so a lesson shows the code that has made its
+record. Only `train_placement` and `train_images` are defined here.
 
 A block is a thousand training images. The sample has blocks 1 and 2; rows with other
 images need all of MNIST, from the cache of Keras or from the file that --mnist names.
@@ -36,15 +36,15 @@ BLOCK = 1000  # images
 Row = dict[str, Any]
 Train = Callable[[Row], Row]
 
-# After how many epochs a training with so many images is measured.
+# After how many epochs a training is measured, by its number of images.
 LENGTHS = {
     100: (10, 20, 50, 100, 200, 500, 1000),
     1_000: (5, 10, 20, 50, 100, 200, 400),
     10_000: (1, 2, 5, 10, 20, 50),
     55_000: (1, 2, 5, 10, 20),
 }
-# By images, hidden units and derivative: the dropout and learning rates that are best
-# by the images to choose by, with seed 1.
+# The dropout and learning rates that are best on the validation images with seed 1, by
+# the number of images, the number of hidden units and the derivative.
 CHOSEN = {
     (100, 40, 0): (0.5, 0.01),
     (100, 40, 1): (0.0, 0.005),
@@ -111,8 +111,8 @@ def list_dose() -> Iterator[Row]:
 def list_images() -> Iterator[Row]:
     """List the trainings of why: more images, and fewer or more hidden units.
 
-    The first seed tries all settings, by which the notebook chooses. The setting that
-    it chooses is trained with three other seeds.
+    All settings are trained with the first seed, and the notebook chooses one of them.
+    That setting is trained with three other seeds.
     """
     names = "images", "hidden_size", "relu_grad_inactive"
     settings = list(itertools.product((0.0, 0.5), (0.0005, 0.001, 0.002, 0.005, 0.01)))
@@ -154,7 +154,7 @@ def train_placement(data: Data, row: Row) -> Row:
     for _ in range(100):
         masks = helpers.dropout_mask(rng, (BLOCK, 40), 0.5)
         pulls = np.ones((BLOCK, 10))
-        if row["pull"]:  # half of the scores are dropped, which pulls at none of them
+        if row["pull"]:  # half of the scores are dropped: their error signals are 0
             pulls = helpers.dropout_mask(score_rng, pulls.shape, 0.5) / 2 * row["pull"]
         variants.train_epoch(*block, weights, masks, pulls=pulls, **options)
     accuracy = compiled.evaluate(data.x_test, data.y_test, weights)[1]
@@ -162,7 +162,7 @@ def train_placement(data: Data, row: Row) -> Row:
 
 
 def train_images(data: Data, row: Row) -> Row:
-    """Train on the front of MNIST; the last 5,000 training images are to choose by."""
+    """Train on the first images of MNIST, and validate on the last 5,000 of the set."""
     rng, _ = helpers.generators(row["seed"])
     weights, measured = helpers.initial_weights(rng, row["hidden_size"]), {}
     x, y = data.x_train[: row["images"]], data.y_train[: row["images"]]
@@ -181,7 +181,7 @@ def train_images(data: Data, row: Row) -> Row:
     return measured
 
 
-# For each record what trains a row, a function or its notebook and name, and the rows.
+# For each record: a function that trains a row, or its notebook and name; and the rows.
 RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
     "placement": (train_placement, list_placement),
     "slip": (("why", "train_slip"), list_slip),
@@ -194,7 +194,7 @@ RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
 
 
 def read_block(data: Data, number: int) -> tuple[Any, Any]:
-    """Return the images and the labels of a block, the first of which is 1."""
+    """Return the images and the labels of a block. The first block has number 1."""
     part = slice((number - 1) * BLOCK, number * BLOCK)
     return data.x_train[part], data.y_train[part]
 

@@ -1,8 +1,8 @@
 """Make the pictures of README from committed pages: make pictures.
 
-drawing.gif shows a digit that is drawn and read in notebooks/lesson.html, in Chromium.
-dose.png is what notebooks/why.ipynb has drawn. pages.sha256 keeps the digest of the
-page from which drawing.gif was made, so that a test can say when it is old.
+drawing.gif shows how a digit is drawn and classified in notebooks/lesson.html, in
+Chromium. dose.png is a figure of notebooks/why.ipynb. pages.sha256 keeps the digest of
+the page from which drawing.gif was made, so that a test can tell when it is outdated.
 """
 
 import base64
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).resolve().parent
 LESSON = FOLDER.parent / "lesson.html"
 WHY = FOLDER.parent / "why.ipynb"
 WIDTH, MARGIN = 700, 12
-STEP, REST = 70, 2500  # milliseconds that a frame stays, and the last of a stroke
+STEP, REST = 70, 2500  # milliseconds to show a frame, and the last one of a stroke
 COLOURS = 64
 SPEED = 12  # degrees of an arc between two frames
 # The strokes, as arcs: centre and radius in fractions of the pad, first and last angle.
@@ -31,7 +31,7 @@ STROKES = [
 ]
 
 
-def list_places(stroke: list[tuple[float, ...]]) -> np.ndarray:
+def list_pen_positions(stroke: list[tuple[float, ...]]) -> np.ndarray:
     """Return where the pen is in each frame, (N, 2), in fractions of the pad."""
     arcs = []
     for x, y, radius, first, last in stroke:
@@ -40,8 +40,8 @@ def list_places(stroke: list[tuple[float, ...]]) -> np.ndarray:
     return np.concatenate(arcs)
 
 
-def photograph(page: Page) -> Image.Image:
-    """Return the pad with its scores, and the line below that says what is read."""
+def take_screenshot(page: Page) -> Image.Image:
+    """Return a picture of the pad, its scores, and the line with the answer below."""
     pad = page.locator(".drawing .pad").bounding_box()
     line = page.locator(".drawing .answer-line").bounding_box()
     assert pad
@@ -51,21 +51,21 @@ def photograph(page: Page) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
 
 
-def draw(page: Page) -> tuple[list[Image.Image], list[int]]:
-    """Draw the strokes, and return the frames and how long each stays."""
+def draw_strokes(page: Page) -> tuple[list[Image.Image], list[int]]:
+    """Draw the strokes, and return the frames and how long to show each."""
     pad = page.locator(".drawing .pad").bounding_box()
     assert pad
     corner, size = np.array([pad["x"], pad["y"]]), pad["width"]
-    frames, durations = [photograph(page)], [REST // 3]
+    frames, durations = [take_screenshot(page)], [REST // 3]
     for stroke in STROKES:
-        places = corner + size * list_places(stroke)
+        places = corner + size * list_pen_positions(stroke)
         page.mouse.move(*places[0])
         page.mouse.down()
         for place in places[1:]:
             page.mouse.move(*place)
-            frames.append(photograph(page))
+            frames.append(take_screenshot(page))
         page.mouse.up()
-        frames.append(photograph(page))
+        frames.append(take_screenshot(page))
         durations += [STEP] * (len(places) - 1) + [REST]
         print(page.locator(".drawing .reads").inner_text())
     return frames, durations
@@ -82,7 +82,7 @@ def make_drawing() -> None:
         )
         page = browser.new_page(viewport={"width": WIDTH, "height": 900})
         page.goto(LESSON.as_uri())
-        frames, durations = draw(page)
+        frames, durations = draw_strokes(page)
         browser.close()
     palette = frames[-1].quantize(COLOURS)
     first, *others = (
@@ -101,7 +101,7 @@ def make_drawing() -> None:
 
 
 def copy_dose() -> None:
-    """Copy the picture unchanged from the notebook's outputs."""
+    """Copy the picture, unchanged, from the outputs of the notebook."""
     cells = nbformat.read(WHY, as_version=4).cells
     (outputs,) = (cell.outputs for cell in cells if cell.id == "dose")
     (png,) = (each.data["image/png"] for each in outputs if "image/png" in each.data)

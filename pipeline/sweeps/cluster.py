@@ -1,6 +1,6 @@
-"""Train the points of a sweep on a Dask cluster, which shares code, but no disk.
+"""Train the points of a sweep on a Dask cluster that shares code, but not a disk.
 
-Its workers run in clones of the same commit. Images and results travel as bytes.
+Its workers run in clones of the same commit. Images and results are sent as bytes.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def open_cluster(
 
 
 def check_scheduler(address: str) -> None:
-    """Raise InvalidInput unless a scheduler answers; a Client may wait for ever."""
+    """Raise InvalidInput if no scheduler answers; a Client could wait for ever."""
     try:
         options = Security().get_connection_args("client")
         answer = asyncio.wait_for(connect(address, **options), TIMEOUT)
@@ -96,7 +96,7 @@ def check_workers(client: Client, wanted: RunRecord) -> None:
 def describe_incompatibility(record: bytes) -> str:
     """Return why this worker cannot train the point of this record, or ""."""
     if multiprocessing.current_process().daemon:
-        return "has a nanny, so it can start no process: start it with --no-nanny"
+        return "has a nanny, so it cannot start processes: start it with --no-nanny"
     wanted = RunRecord.model_validate_json(record)
     own = wanted.replace(inputs=provenance.collect_inputs(None, [TRAINING]))
     changes = provenance.list_changes(wanted, own)
@@ -106,7 +106,7 @@ def describe_incompatibility(record: bytes) -> str:
 def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
     """Train a point in a temporary folder, and return its record and files.
 
-    In the files, the point's own folder, `place`, replaces the temporary one.
+    In the files, the temporary folder is replaced with the point's own one, `place`.
     """
     who = f"The worker at {get_worker().address}"
     obstacle = describe_incompatibility(record)
@@ -120,5 +120,5 @@ def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
             raise CommandFailed(f"{who} has to be started again: {error}") from None
         names = (TRAINING.executed_name, *TRAINING.files)
         paths = [path for path in Path(temporary).iterdir() if path.name in names]
-        old, new = temporary.encode(), place.encode()  # no array holds `old`
+        old, new = temporary.encode(), place.encode()  # no array contains `old`
         return ended, {path.name: path.read_bytes().replace(old, new) for path in paths}

@@ -1,6 +1,6 @@
 """Read a sweep's YAML file, and list the parameters of its points.
 
-A configuration consists of all points that differ in their seed alone.
+A configuration consists of all points that differ only in their seeds.
 """
 
 import math
@@ -20,7 +20,7 @@ from pipeline.parameters import Parameters
 from pipeline.records import Distribution, RandomSearch, SweepDefinition
 
 MAX_POINTS = 10_000
-MAX_DRAWS = 100  # for each candidate, because a repeated one is replaced by a new draw
+MAX_DRAWS = 100  # for each candidate, because a repeated one is drawn again
 # The parameters that are integers.
 WHOLE = {
     name for name, field in Parameters.model_fields.items() if field.annotation is int
@@ -44,7 +44,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
     except ValidationError as error:
         reason = "; ".join(map(_describe, error.errors()))
     except (OSError, YAMLError, ValueError) as error:
-        # What follows in a message of ruamel.yaml is advice to programmers.
+        # The rest of a message of ruamel.yaml is advice to programmers.
         reason = str(error).split("\nTo suppress")[0]
     advice = f"A sweep has a name, and may have {ENTRIES}."
     raise InvalidInput(
@@ -92,9 +92,9 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
 def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
     """Yield the values of each point, without those of the base.
 
-    Each candidate of a search is combined with each point of the grid, and the entries
-    of `points` follow. All of them get every seed. If there are only such entries, the
-    base alone is not a point.
+    Each candidate of a search is combined with each point of the grid. The entries of
+    `points` follow. Each combination and entry gets every seed. If there are only
+    entries of `points`, the base alone is not a point.
     """
     seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
     has_only_entries = sweep.points and not sweep.grid and not sweep.random
@@ -114,7 +114,7 @@ def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
     For each parameter, in the order of the file, one number is taken from NumPy's
     RandomState, whose sequence never changes. So the first candidates stay the same if
     more are drawn. Without a search there is one empty candidate. Raises InvalidInput
-    if there are fewer different candidates than wanted.
+    if there are fewer different candidates than requested.
     """
     if search is None:
         yield {}

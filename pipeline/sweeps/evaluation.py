@@ -1,7 +1,7 @@
-"""Evaluate the selected points of a sweep, and note which used the test images.
+"""Evaluate the selected points of a sweep, and record which used the test images.
 
-Each sweep lists in test_evaluations.jsonl which points have been shown the test images.
-Lines are only ever added, because a result that has been seen cannot be unseen.
+Each sweep lists in test_evaluations.jsonl which points were evaluated on test images.
+Lines are only added, never removed, because an evaluation cannot be undone.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ FILE = "test_evaluations.jsonl"
 
 
 def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
-    """Execute 03_evaluate for finished points, after listing all of them.
+    """Execute 03_evaluate for finished points, after listing them in FILE.
 
     at_a_time: how many points to evaluate at once.
 
@@ -39,7 +39,7 @@ def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> No
 
 
 def is_evaluated(point: Point) -> bool:
-    """Return whether a point has its metrics on the test images, unaltered."""
+    """Return whether a point has unaltered metrics on the test images."""
     if not point.record or not point.find_metrics():
         return False
     return not point.folder.list_altered(point.record)
@@ -79,7 +79,7 @@ def write_report(run_dir: str) -> Path:
 
 
 def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
-    """Add points that are going to be evaluated to the list of their sweep."""
+    """Add points that are about to be evaluated to the list of their sweep."""
     path = sweep_dir / FILE
     lines = path.read_bytes() if path.exists() else b""
     for point in points:
@@ -103,8 +103,8 @@ def digest_training_code(inputs: dict[str, str]) -> str:
 def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
     """Read the list of a sweep, oldest evaluation first.
 
-    Points that are no longer in the sweep's file, or have been trained again since, are
-    among them. Raises InvalidFile if the file is damaged.
+    It includes points that are no longer in the sweep's file, or that have been trained
+    again since. Raises InvalidFile if the list is damaged.
     """
     path = sweep_dir / FILE
     lines = path.read_bytes().splitlines() if path.exists() else []

@@ -1,4 +1,4 @@
-"""Train the points that are left of a sweep, evaluate the selected ones, and report."""
+"""Train the remaining points of a sweep, evaluate the selected ones, and report."""
 
 import importlib.util
 import logging
@@ -41,7 +41,7 @@ def run_sweep(
     with_report: bool = True,
     dry_run: bool = False,
 ) -> pd.DataFrame:
-    """Train the points that are left of a sweep, and return its table.
+    """Train the remaining points of a sweep, and return its table.
 
     source: the YAML file, its content, or a sweep that was prepared from it.
     sweep_dir: by default runs/sweeps/NAME; a prepared sweep has its own.
@@ -110,8 +110,8 @@ def train_points(
 ) -> None:
     """Train the points, and record each as soon as it has ended.
 
-    sweep.json is written before the first point is trained: from then on, results of
-    other code count as outdated. If no point can be trained, the old one stays.
+    sweep.json is written before the first point is trained. From then on, results of
+    other code count as outdated. If no point can be trained, the old sweep.json stays.
     """
     progress = Progress(sweep, len(jobs))
     written_at = time.monotonic()
@@ -144,7 +144,7 @@ def train_points(
 def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:
     """Write sweep.json, helpers.py.txt and README.txt, and delete the report.
 
-    If there are no jobs, and the sweep is as it was, all these files stay.
+    If there are no jobs and the sweep has not changed, all these files stay.
     """
     record, before = sweep.to_record(), None
     with suppress(InvalidFile):
@@ -166,7 +166,7 @@ def write_results(sweep: Sweep) -> pd.DataFrame:
 
 
 def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, bool]:
-    """Evaluate the selected configuration, and no other one, on the test images.
+    """Evaluate the selected configuration, and no others, on the test images.
 
     Return the table, and whether any of its points had to be evaluated.
     """
@@ -195,7 +195,7 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
 
 
 def write_report(sweep: Sweep) -> Path:
-    """Execute sweep.ipynb for a sweep in its present state, and write its report.
+    """Execute sweep.ipynb for a sweep in its current state, and write its report.
 
     Return the path of the report.
     """
@@ -215,7 +215,7 @@ def write_report(sweep: Sweep) -> Path:
 
 
 def _describe_place(sweep: Sweep) -> str:
-    """Return when and where points were trained, and how long that took, in words."""
+    """Describe when and where points were trained, and how long it took."""
     records = [point.record for point in sweep.points.values() if point.record]
     if not records:
         return ""

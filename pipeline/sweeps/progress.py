@@ -1,4 +1,4 @@
-"""Log a sweep's progress, and what is left of it."""
+"""Log the progress of a sweep, and how much of it is left."""
 
 import logging
 import time
@@ -29,7 +29,7 @@ def log_state(sweep: Sweep, left: int) -> None:
 class Progress:
     """Log each point as soon as its training ends, and how long the others will take.
 
-    total: how many points are trained.
+    total: the number of points to train.
     """
 
     def __init__(self, sweep: Sweep, total: int) -> None:
@@ -49,9 +49,9 @@ class Progress:
         log.info(f"{when} {point.id} {point.status}: {result}{left}")
 
     def _describe_time_left(self) -> str:
-        """Return how long the points left will take, from the third one on.
+        """Describe how long the other points will take, from the third point on.
 
-        The first point is not counted in their rate, because it also loads all code.
+        The first point is not counted in the rate, because it also loads all code.
         """
         now = time.monotonic()
         self.first_at = self.first_at or now

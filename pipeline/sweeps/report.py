@@ -34,9 +34,9 @@ def find_remarks(points: Iterable[Point]) -> list[str]:
 def find_edges(
     selected: pd.Series, table: pd.DataFrame, names: Iterable[str]
 ) -> list[str]:
-    """Describe the numbers whose selected value is the smallest or largest tried.
+    """Describe the numbers whose selected value is the smallest or largest one tried.
 
-    One of two values is always the largest, so only three or more are described.
+    Of two values one is always the largest, so a parameter needs three or more.
     """
     edges = []
     for name in names:
@@ -68,8 +68,8 @@ def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
     values: the metric of each seed; their range is included.
     images: the number of images that each was measured on.
 
-    For an accuracy, the standard error for so many images is added. It is not 0 even if
-    all of them are classified correctly.
+    For an accuracy, its standard error with this number of images is added. The error
+    is not 0, even if all images are classified correctly.
 
     Source: A. Agresti and B. Coull (1998), The American Statistician 52, 119-126.
     """
@@ -92,13 +92,13 @@ def draw_configurations(
     selected: str,
     drawn: Mapping[str, Distribution],
 ) -> Figure:
-    """Draw the metric of all configurations over each parameter, in axes of its own.
+    """Draw the metric of all configurations, in separate axes for each parameter.
 
     selected: the key of the configuration that a large dot marks.
     drawn: the distributions that parameters were drawn from.
 
-    A line joins configurations that differ in that parameter alone. A bar reaches from
-    the lowest to the highest result of a seed. A hollow configuration lacks a seed.
+    A line joins configurations that differ only in that parameter. A bar reaches from
+    the lowest to the highest result of the seeds. A hollow dot means a missing seed.
     """
     table = ranking.dropna(subset="mean").head(MAX_DRAWN).set_index("configuration")
     figure = plt.figure(figsize=(5, 2.8 * len(names)), layout="constrained")
@@ -118,7 +118,7 @@ def draw_configurations(
 def _place_values(
     axis: Axes, values: pd.Series, distribution: Distribution | None
 ) -> pd.Series:
-    """Set an axis' ticks or scale, and return the places of the values on it.
+    """Set the ticks or the scale of an axis, and return the values' places on it.
 
     If there are only a few different values, their places are 0, 1, 2, ...
     """

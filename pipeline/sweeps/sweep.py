@@ -1,4 +1,4 @@
-"""Hold a sweep: its definition, its folder, its points, and what they need.
+"""Represent a sweep: its definition, its folder, its points, and what they need.
 
 `prepare_sweep` makes one from a YAML file to run it, and `read_sweep` reads one that
 has been started.
@@ -32,9 +32,9 @@ ADVICE = "Run the sweep: python -m pipeline sweep FILE.yaml"
 class Point:
     """One point of a sweep, with its record if it has been run.
 
-    expected_record: the one it would get if it were trained and evaluated now.
-    changes: how its record differs from that one in what its training depends on. If
-        there are any changes, the point is outdated.
+    expected_record: the record it would get if it were trained and evaluated now.
+    changes: how its record differs from the expected one in what its training depends
+        on. If there are any changes, the point is outdated.
     """
 
     parameters: Parameters
@@ -49,7 +49,7 @@ class Point:
 
     @property
     def training_record(self) -> RunRecord:
-        """Return the record with which its training would begin now."""
+        """Return the record with which a training of the point would begin now."""
         inputs = provenance.select_training_inputs(self.expected_record.inputs)
         return self.expected_record.replace(inputs=inputs)
 
@@ -82,7 +82,7 @@ class Point:
     def find_metrics(self) -> Metrics | None:
         """Return the point's metrics on the test images, or None if it has none.
 
-        Metrics that other code or another 03_evaluate has measured do not count.
+        Metrics do not count if other code or another 03_evaluate has measured them.
         """
         if self.status != Status.DONE or not self.record:
             return None
@@ -99,9 +99,9 @@ class Point:
 class Sweep:
     """A sweep: its definition, its folder, its points, and what they need.
 
-    points: the parameters of each, by its id.
-    inputs: by source, what a training and an evaluation depend on.
-    images: by source; none if the sweep is only read.
+    points: the parameters of each point, by its id.
+    inputs: what a training and an evaluation depend on, for each source of images.
+    images: the images of each source; none if the sweep is only read.
     """
 
     def __init__(
@@ -148,17 +148,17 @@ class Sweep:
     def find_jobs(self, retry_failed: bool) -> list[Point]:
         """Read the records of all points; return those to train, outdated ones last.
 
-        Until they are trained, their old results do not count. The log gets the
-        reasons why points are trained again.
+        Until these points are trained, their old results do not count. Log why points
+        are trained again.
         """
         unfinished: list[Point] = []
         outdated: list[Point] = []
         reasons = Counter[str]()
-        # A process that died may have been killed, and succeeds the next time.
+        # A process that died may have been killed, and can succeed the next time.
         left = [*UNFINISHED, Status.DIED]
         if retry_failed:
             left.append(Status.FAILED)
-            if not self.definition.random:  # in a search, to diverge is a result
+            if not self.definition.random:  # in a search, divergence is a result
                 left.append(Status.DIVERGED)
         for point in self.points.values():
             point.load()

@@ -22,26 +22,26 @@ NOT_RUN = "not run"
 LEFT = (NOT_RUN, *filter(None, UNFINISHED))  # statuses of points that have not ended
 # What to do about points that ended with these statuses.
 ADVICE = {
-    Status.DIED: "Give the same command again, which trains dead points once more, "
-    "or take them out of the file",
-    Status.FAILED: "The option --retry-failed gives failed points another try",
-    Status.DIVERGED: "The same training diverges again: change what it is given",
+    Status.DIED: "Give the same command again to train dead points once more, or "
+    "remove them from the file",
+    Status.FAILED: "The option --retry-failed trains failed points again",
+    Status.DIVERGED: "The same training diverges again: change its parameters",
 }
 
 
 def make_config_key(values: Any) -> str:
-    """Return the key of a configuration: the id of all parameters but the seed."""
+    """Return the key of a configuration: the id of all parameters except the seed."""
     return make_id({name: values[name] for name in CONFIGURATION})
 
 
 def make_table(sweep: Sweep) -> pd.DataFrame:
-    """Return a row for each point, in their order.
+    """Return a row for each point, in the order of the points.
 
-    A row has the point's configuration, status, parameters, metrics and times. What is
-    not known is None, or nan where it is a number.
+    A row has the point's configuration, status, parameters, metrics and times. Unknown
+    values are None, or NaN if they are numbers.
     """
     table = pd.DataFrame(map(_make_row, sweep.points.values()))
-    # Until a point has ended, pandas would not take these for numbers and for times.
+    # Until a point has ended, pandas does not recognise these as numbers and times.
     numbers = [name for name in RESULTS if name != "weights_sha256"]
     table = table.astype(dict.fromkeys(numbers, float))
     table["started"] = pd.to_datetime(table["started"], utc=True)
@@ -63,14 +63,14 @@ def _make_row(point: Point) -> dict[str, object]:
 def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
     """Return a row for each configuration, the best first.
 
-    A row has the parameters except the seed. It has the number of its `points` and of
-    the `seeds` that have finished, and the `mean`, the `lowest` and the `highest` value
-    of the metric over these seeds. It is `complete` if all its points have finished,
-    and it has as many as most configurations.
+    A row has the parameters except the seed, the number of its `points`, the number of
+    `seeds` that have finished, and the `mean`, the `lowest` and the `highest` value of
+    the metric over these seeds. A configuration is `complete` if all its points have
+    finished and there are as many of them as in most configurations.
 
     Complete configurations come first, because fewer seeds may favour the others. Then
-    the mean decides, and between equal means the other metric of the same images. Equal
-    ones keep their order. Configurations without any finished point come last.
+    the mean decides and, if means are equal, the other metric of the same images. Equal
+    configurations keep their order, and those without any finished point come last.
     """
     split, _, measure = sweep.select.partition("_")
     other = f"{split}_{'accuracy' if measure == 'error' else 'error'}"
@@ -96,7 +96,7 @@ def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
 
 
 def _make_sort_key(means: pd.Series, metric: str) -> pd.Series:
-    """Return means so that the best one is the smallest.
+    """Return means, with the sign changed if necessary, so that the best is smallest.
 
     They are rounded, because a sum in another order differs in its last digits.
     """
@@ -107,8 +107,8 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
     """Return the best configuration, a row of the ranking, and why it is not selected.
 
     The reason is "" if it is selected. If the sweep has not ended, the configuration
-    only leads, and the reason says so. Without anything to select, the configuration is
-    None. Only complete ones compete. If a point has died, nothing is selected, because
+    only leads, and the reason says so. If there is nothing to select, the configuration
+    is None. Only complete ones are selected. If a point has died, nothing is, because
     the next start of the sweep trains it again, and may select another configuration.
     """
     best = rank(table, sweep).iloc[0]
@@ -153,7 +153,7 @@ def is_failed(table: pd.DataFrame, sweep: SweepDefinition) -> pd.Series:
 
 
 def describe_values(row: pd.Series, names: Sequence[str]) -> str:
-    """Return these parameters of a row as words."""
+    """Return these parameters of a row as text."""
     return describe({name: row[name] for name in names}) or "the only configuration"
 
 
@@ -167,7 +167,7 @@ def describe_seeds(best: pd.Series) -> str:
 def describe_selection(
     best: pd.Series | None, reason: str, names: Sequence[str]
 ) -> str:
-    """Return in words what is selected, what leads so far, or why there is nothing."""
+    """Describe what is selected, what leads so far, or why nothing is selected."""
     if best is None:
         return reason
     return f"{reason or 'selected'}: {describe_values(best, names)}"
@@ -193,6 +193,7 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
 
 
 def format_count(number: int, noun: str) -> str:
+    """Return "1 point", "2 points" and so on."""
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

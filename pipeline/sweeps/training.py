@@ -27,9 +27,9 @@ def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> Trained
 
     content: the bytes of data.npz, which is in the folder only while the point trains.
 
-    run.json says that it is running until the caller writes the returned record. A
-    failed training is recorded, not raised. Raises CommandFailed if the project's
-    code has changed since the command started.
+    run.json says that the point is running until the caller writes the returned record.
+    A failure of the training is recorded, and no error is raised. Raises CommandFailed
+    if the project's code has changed since the command started.
     """
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 
