@@ -244,12 +244,10 @@ def test_the_policy_lets_no_other_script_run_and_nothing_be_fetched(
 def test_code_opens_at_once_and_the_contents_lead_to_their_headings(browser, reports):
     with open_page(browser, reports["run"]) as report:
         code = report.part("highlight").filter(visible=True)
-        readings = report.part("prose details")  # of predictions
         expect(code).to_have_count(0)
-        report.press("Show all code and answers")
+        report.press("Show all code")
         expect(code).to_have_count(report.part("source").count())
-        assert readings.count() == report.part("prose details[open]").count() > 0
-        report.press("Hide all code and answers")
+        report.press("Hide all code")
         expect(code).to_have_count(0)
         report.root.locator("nav summary").press("Enter")
         for width in (PHONE, DESKTOP):
@@ -262,13 +260,17 @@ def test_code_opens_at_once_and_the_contents_lead_to_their_headings(browser, rep
                 expect(heading).to_be_in_viewport()
 
 
-def test_an_answer_is_shown_when_it_is_pressed(browser, reports):
+def test_an_answer_is_shown_when_it_is_pressed_or_with_all_others(browser, reports):
     with open_page(browser, reports["why"]) as report:
         answers = report.part("answer")
         assert answers.count() > 8
         assert not answers.locator(".output").filter(visible=True).count()
         answers.first.locator("summary").press("Enter")
         expect(answers.first.locator(".output").first).to_be_visible()
+        report.press("Show all code and answers")
+        for folded in (answers, report.part("prose details")):  # such as hints
+            opened = folded.and_(report.root.locator("[open]"))
+            assert folded.count() == opened.count() > 0
 
 
 def test_a_report_is_printed_with_all_that_is_folded_and_then_folds_it_again(
