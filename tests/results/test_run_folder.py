@@ -148,7 +148,7 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, k
         atomic_write(folder.path / name, content or b"")
         if content is None:
             (folder.path / name).unlink()
-        step = "pipeline run --run-dir DIR"
+        step = "python -m pipeline run --run-dir"
         with pytest.raises(InvalidFile, match=rf"{name} is .*{step}"):
             read()
     (folder.path.parent / "sweep.json").touch()
