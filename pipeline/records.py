@@ -51,7 +51,7 @@ class Status(StrEnum):
     OUTDATED = "outdated"
 
     @classmethod
-    def of(cls, error: BaseException) -> "Status":
+    def from_error(cls, error: BaseException) -> "Status":
         """Return the status of a run that was ended by this error."""
         if isinstance(error, KeyboardInterrupt):
             return cls.INTERRUPTED

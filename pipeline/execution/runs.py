@@ -121,7 +121,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
         duration = round(earlier_s + time.monotonic() - started, 1)
         is_stopped = isinstance(error, KeyboardInterrupt)
         text = None if is_stopped else hide_folders(str(error))
-        ended = record.replace(status=Status.of(error), error=text)
+        ended = record.replace(status=Status.from_error(error), error=text)
         folder.write_record(ended.replace(duration_s=duration))
         raise
 

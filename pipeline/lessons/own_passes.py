@@ -246,7 +246,7 @@ def _print_pair(name: str, found: np.ndarray | None, true: np.ndarray) -> list[s
     if found is None:
         print(f"{name:10} not written yet")
         return []
-    print(f"{name:10} yours {_describe(found)} / true {_describe(true)}")
+    print(f"{name:10} yours {_format_array(found)} / true {_format_array(true)}")
     if student_calls.are_equal([found], [true]):
         return []
     if student_calls.are_equal([found.T], [true]):
@@ -256,7 +256,7 @@ def _print_pair(name: str, found: np.ndarray | None, true: np.ndarray) -> list[s
     return []
 
 
-def _describe(array: np.ndarray) -> str:
+def _format_array(array: np.ndarray) -> str:
     """Return the numbers of an array, with a semicolon after each row."""
     rows = np.atleast_2d(array) + 0.0  # makes -0.0 the same as 0.0
     rows = rows.reshape(-1, rows.shape[-1])

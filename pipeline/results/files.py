@@ -16,10 +16,10 @@ LOCK = ".digits.lock"
 GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pages
 
 
-def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None:
+def check_folder(path: Path, marker: str, harmless: tuple[str, ...] = ()) -> None:
     """Raise InvalidInput if a run or a sweep must not write into a folder.
 
-    other: the file that marks the other kind of result: "sweep.json" if a run wants to
+    marker: the file that marks the other kind of result: "sweep.json" if a run wants to
         write, "run.json" if a sweep does.
     harmless: the suffixes or names of files that may already be in the folder.
 
@@ -35,8 +35,8 @@ def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None
                 foreign.append(each.name)
     if (path.parent / "sweep.json").exists():
         problem = f"a folder of the sweep {path.parent}"
-    elif (path / other).exists():
-        problem = f"the folder of another kind of result: it holds {other}"
+    elif (path / marker).exists():
+        problem = f"the folder of another kind of result: it holds {marker}"
     elif foreign:
         problem = f"not a folder of this project: it holds {min(foreign)}"
     else:

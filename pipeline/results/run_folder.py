@@ -167,7 +167,7 @@ class RunFolder:
 
     def write_data(self, prepared: Data) -> None:
         """Write data.npz."""
-        self._write(stages.PREPARATION, {self.data_path: prepared.to_bytes()})
+        self._write_files(stages.PREPARATION, {self.data_path: prepared.to_bytes()})
 
     def write_model(
         self,
@@ -189,7 +189,7 @@ class RunFolder:
         content = trained.to_bytes()
         epochs = [Epoch.model_validate(epoch) for epoch in history]
         files = {self.history_path: records.to_json(epochs), self.model_path: content}
-        self._write(stages.TRAINING, files)
+        self._write_files(stages.TRAINING, files)
         return trained
 
     def write_metrics(
@@ -210,7 +210,7 @@ class RunFolder:
         record = Metrics(**metrics, test_images=count, weights_sha256=model.sha256)
         content = to_npz(answers=answers.astype(np.uint8))
         files = {self.answers_path: content, self.metrics_path: records.to_json(record)}
-        self._write(stages.EVALUATION, files)
+        self._write_files(stages.EVALUATION, files)
 
     def write_record(self, record: RunRecord) -> None:
         """Write run.json, and delete the checkpoint of a run that is done."""
@@ -218,7 +218,7 @@ class RunFolder:
         if record.status == Status.DONE:
             self.checkpoint_path.unlink(missing_ok=True)
 
-    def _write(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
+    def _write_files(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         """Write the files of a stage if their content differs.
 
         Everything made from the old files is deleted first, so that the results in a
@@ -227,7 +227,7 @@ class RunFolder:
         """
         names = " and ".join(path.name for path in files)
         if self.is_run_by_command:
-            self._replace(stage, files)
+            self._replace_files(stage, files)
         elif self.record_path.exists():
             other = LAB if self.display_path != LAB else f"{LAB}-2"
             print(
@@ -240,10 +240,10 @@ class RunFolder:
                 self.path, "sweep.json", (".ipynb", *stages.list_earlier_files(stage))
             )
             with lock_folder(self.path):
-                self._replace(stage, files)
+                self._replace_files(stage, files)
         print(f"{names} stored")
 
-    def _replace(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
+    def _replace_files(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         if all(path.exists() and path.read_bytes() == files[path] for path in files):
             return
         made = [name for each in stages.list_stages_from(stage) for name in each.files]

@@ -103,10 +103,10 @@ def describe_incompatibility(record: bytes) -> str:
     return f"differs in {'; '.join(changes)}" if changes else ""
 
 
-def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
+def train_on_worker(point_dir: str, record: bytes, data: bytes) -> Trained:
     """Train a point in a temporary folder, and return its record and files.
 
-    In the files, the temporary folder is replaced with the point's own one, `place`.
+    In the files, the temporary folder is replaced with the point's own, `point_dir`.
     """
     who = f"The worker at {get_worker().address}"
     obstacle = describe_incompatibility(record)
@@ -120,5 +120,5 @@ def train_on_worker(place: str, record: bytes, data: bytes) -> Trained:
             raise CommandFailed(f"{who} has to be started again: {error}") from None
         names = (TRAINING.executed_name, *TRAINING.files)
         paths = [path for path in Path(temporary).iterdir() if path.name in names]
-        old, new = temporary.encode(), place.encode()  # no array contains `old`
+        old, new = temporary.encode(), point_dir.encode()  # no array contains `old`
         return ended, {path.name: path.read_bytes().replace(old, new) for path in paths}

@@ -42,7 +42,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
     except FileNotFoundError:
         raise InvalidInput(f"{source} is not there. Name a sweep's file.") from None
     except ValidationError as error:
-        reason = "; ".join(map(_describe, error.errors()))
+        reason = "; ".join(map(_describe_error, error.errors()))
     except (OSError, YAMLError, ValueError) as error:
         # The rest of a message of ruamel.yaml is advice to programmers.
         reason = str(error).split("\nTo suppress")[0]
@@ -52,7 +52,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
     )
 
 
-def _describe(error: Any) -> str:
+def _describe_error(error: Any) -> str:
     """Return an error of pydantic as a line: the place, its value, and the message."""
     place = ".".join(map(str, error["loc"])) or "the file"
     return f"{place} is {error['input']!r}: {error['msg']}"

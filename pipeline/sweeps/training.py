@@ -56,7 +56,7 @@ def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> Trained
         record = record.replace(status=Status.DONE, **results)
     except (NotebookFailed, InvalidFile) as error:
         text = hide_folders(str(error))
-        record = record.replace(status=Status.of(error), error=text)
+        record = record.replace(status=Status.from_error(error), error=text)
     finally:
         folder.data_path.unlink(missing_ok=True)
     duration = round(earlier_s + time.monotonic() - started, 1)
