@@ -85,7 +85,7 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     first, second = map(read_side, run_dirs)
     folders = [*first.folders.values(), *second.folders.values()]
     if len({folder.path.resolve() for folder in folders}) < len(folders):
-        problem = f"{first.name} and {second.name} hold the same run"
+        problem = f"{first.name} and {second.name} contain the same run"
         raise InvalidInput(f"{problem}. Give two different runs or sweeps.")
     sides = {"A": first, "B": second}
     shared = first.folders.keys() & second.folders.keys()
@@ -127,8 +127,8 @@ def read_data(folders: Sequence[RunFolder]) -> Data:
     for name in ("x_test", "y_test"):
         found = {record.inputs[f"array {name}"] for record in records}
         if found != {data.source_sha256[name]}:
-            problem = f"Not all of them were evaluated on the test images of {source}"
-            raise InvalidInput(f"{problem}. Compare runs of the same test images.")
+            problem = f"Not all runs were evaluated on the test images of {source}"
+            raise InvalidInput(f"{problem}. Compare runs with the same test images.")
     return data
 
 

@@ -125,7 +125,7 @@ def describe_allowed(name: str) -> str:
 
 
 def find_range(name: str) -> dict[str, object]:
-    """Return the range of a number as the attributes of an HTML input field.
+    """Return the range of a numeric parameter as attributes of an HTML input field.
 
     HTML has no attribute for a limit that is itself excluded, so this project adds
     data-above and data-below.

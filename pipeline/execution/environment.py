@@ -1,4 +1,4 @@
-"""Name the environment variables that the process of a notebook gets."""
+"""Define the environment variables that the process of a notebook gets."""
 
 BACKEND = "module://matplotlib_inline.backend_inline"
 # The last digits of a matrix product depend on the number of threads.

@@ -53,7 +53,7 @@ papermill_engines.register(ENGINE, _Engine)
 
 
 class _Progress:
-    r"""Show progress, a line that a notebook overwrites with \r, on a terminal.
+    r"""Show the line that a notebook overwrites with \r, if stderr is a terminal.
 
     papermill's client writes to this object as to a file.
     """

@@ -1,8 +1,8 @@
 """Import what notebooks import, and digest the code as it is at that time.
 
 The fork server imports this module once, so that the processes of notebooks start fast
-and all execute the same code. A spawned process imports it directly. In both cases the
-process is not the user's, so this module may change its environment.
+and all execute the same code. A spawned process imports it directly. Neither is
+the user's process, so this module may change its environment.
 """
 
 import gc

@@ -69,7 +69,7 @@ class NotebookProcess:
 
     A with statement starts the process, and kills it at the end.
 
-    variables: variables to set in its environment.
+    variables: environment variables to set.
     code: the digests, by file, of the code that it must have in memory. If there are
         none, any code is accepted.
 

@@ -1,4 +1,4 @@
-"""Run cells, which come through a pipe, with IPython in a process of a notebook.
+"""Run the cells of a notebook, which come through a pipe, with IPython.
 
 The process sends back each output at once, in exactly the form that a kernel would send
 it. Outputs are sent as JSON, so that no object of a notebook reaches the parent.

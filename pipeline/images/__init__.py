@@ -1,1 +1,1 @@
-"""Images, from their source to arrays."""
+"""Load images from their source into arrays."""

@@ -161,7 +161,7 @@ def split(data: Data, num_samples: int, num_validation: int) -> Data:
         raise InvalidInput(
             f"num_samples + num_validation is {num_samples} + {num_validation} = {end}"
             f", but the source {data.source!r} has {len(x)} training images. "
-            f"What fits: num_samples {len(x) - fifth}, num_validation {fifth}."
+            f"These fit: num_samples {len(x) - fifth}, num_validation {fifth}."
         )
     front, rest = slice(num_samples), slice(num_samples, end)
     return replace(

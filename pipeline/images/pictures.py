@@ -73,7 +73,7 @@ def read_folder(folder: Path) -> Pictures:
     warnings = [describe_problem(problem, names) for problem, names in problems.items()]
     if not 2 <= len(images) <= 10 or min(map(len, images.values())) < 2:
         problem = f"Classes with pictures in {folder}: {len(images)}"
-        needed = "It needs 2 to 10, each with two pictures or more."
+        needed = "The folder needs 2 to 10, each with at least two pictures."
         raise InvalidInput("\n".join([f"{problem}. {needed}", *warnings]))
     is_digits = set(images) <= set(string.digits)
     classes = tuple(string.digits) if is_digits else tuple(sorted(images))
@@ -95,8 +95,8 @@ def read_grey(file: Path) -> np.ndarray:
                 raise ValueError("Pillow would cut its 16 bits to 8")
             picture = ImageOps.exif_transpose(stored).convert("RGBA")
     except Exception:  # noqa: BLE001 - Pillow's errors have no common base
-        problem = "is not readable as PNG or JPEG of 8 bits"
-        raise InvalidFile(file, problem, "Replace it, or take it out.") from None
+        problem = "cannot be read as a PNG or JPEG of 8 bits"
+        raise InvalidFile(file, problem, "Replace it, or remove it.") from None
     paper = Image.new("RGBA", picture.size, "white")
     return np.asarray(Image.alpha_composite(paper, picture).convert("L"))
 

@@ -1,1 +1,1 @@
-"""What a reader of the lessons presses and writes."""
+"""The interactive parts of the lessons, and checks of what a reader writes."""

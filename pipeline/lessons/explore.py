@@ -1,4 +1,4 @@
-"""Explore how a network reads an image, with the panel of explore.ipynb."""
+"""Explore how a network classifies an image, with the panel of explore.ipynb."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ NO_PICTURE = (
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One image as the network reads it, with some of its hidden units dropped.
+    """How a network classifies one image, with some of its hidden units dropped.
 
     activations and contributions are None if helpers.py was changed so that the network
     has none.
@@ -134,7 +134,7 @@ def describe(reading: Reading) -> str:
 
 
 def draw(reading: Reading) -> Figure:
-    """Draw a reading: image, contributions of the pixels, scores and hidden units."""
+    """Draw a reading: the image, pixel contributions, scores and hidden units."""
     names, scores = reading.classes.outputs, reading.scores
     figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8))
     figure.subplots_adjust(left=0.06, bottom=0.1, hspace=0.6, wspace=0.4)
@@ -202,7 +202,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self.update()
 
     def update(self, change: object = None) -> None:
-        """Read the chosen image again, and show a sentence and a picture."""
+        """Classify the chosen image again, and show a sentence and a picture."""
         reading = self.make_reading(self.index.value, self.dropped.value)
         alt = f"A panel: choose an image, drop hidden units. {describe(reading)}"
         self.still, self.metadata = plots.to_output(draw(reading), alt)

@@ -163,7 +163,7 @@ def forward_image(image, lookup, weights, mask, hidden, scores):
     """Compute an image's hidden activations and scores; return the indices of its ink.
 
     image: (784,) uint8.
-    lookup: (256,), the lookup value of each pixel value.
+    lookup: (256,), the scaled value of each pixel value.
     weights: both matrices.
     mask: (H,).
 

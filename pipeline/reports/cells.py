@@ -28,7 +28,7 @@ def read_notebook(path: Path) -> NotebookNode:
     except (AttributeError, TypeError):
         reason = "its JSON has another format"
     advice = "Give a notebook that Jupyter opens."
-    raise InvalidFile(path, f"is no notebook ({reason})", advice)
+    raise InvalidFile(path, f"is not a notebook ({reason})", advice)
 
 
 def has_tag(cell: NotebookNode, tag: str) -> bool:

@@ -31,7 +31,7 @@ Generator = np.random.RandomState | np.random.Generator
 
 @dataclass
 class Checkpoint:
-    """What a training needs to continue after an epoch, apart from its generators.
+    """What a training needs to continue after an epoch, apart from random generators.
 
     The learning rate is the one for the next epoch. Raises InvalidInput if the weights
     cannot be stored, so that a training fails before its first epoch and not after its

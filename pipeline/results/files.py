@@ -1,6 +1,6 @@
 """Check whether a folder belongs to this project, lock it, and write files into it.
 
-It belongs to the project if it has the lock file that runs, sweeps and stages leave.
+It belongs to the project if it has the lock file that a run, sweep or stage leaves.
 """
 
 import contextlib

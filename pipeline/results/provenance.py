@@ -63,7 +63,7 @@ _imported = digest_helpers()  # a notebook imports helpers together with this mo
 def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
-    images: those of the source; None if it is missing, so they are not compared.
+    images: those of the source, or None if they are missing and not compared.
 
     Raises InvalidInput if helpers.py has a syntax error, or is not the whole network.
     """
@@ -109,8 +109,8 @@ def check_helpers() -> None:
     if foreign := sorted(own | (roots - sys.stdlib_module_names - {"numpy"})):
         raise InvalidInput(
             f"helpers.py imports {foreign[0]}, but may import only NumPy and the "
-            "standard library. Copy what you need from it into helpers.py, which holds "
-            "all of the network."
+            "standard library. Copy what you need from it into helpers.py, which has "
+            "to be the whole network."
         )
 
 

@@ -1,7 +1,7 @@
 """Read and write the files of a run.
 
 stages.py lists which notebook writes which files. A stage whose result changes first
-deletes all that was made from the old one, so the files in a folder always belong
+deletes what was made from the old one, so the files in a folder always belong
 together. A notebook that runs alone writes nothing into a folder that has a run.json.
 """
 
@@ -40,8 +40,8 @@ BOUND = ("folder", "data", "model", "history", "weights", "x", "y", "true", "ans
 class RunFolder:
     """The folder of a run, or of a point of a sweep.
 
-    `read_*` raise InvalidFile if a file is missing or damaged, while `find_record`
-    returns None.
+    The methods `read_*` raise InvalidFile if a file is missing or damaged, but
+    `find_record` returns None.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -154,7 +154,7 @@ class RunFolder:
     def check_helpers(self, record: RunRecord) -> None:
         """Raise InvalidInput if helpers.py is not the version that trained this run."""
         if provenance.digest_helpers() != record.inputs[provenance.NETWORK]:
-            step = f"Take its own, cp {self.find_helpers()} {ROOT}/helpers.py"
+            step = f"Use its own, cp {self.find_helpers()} {ROOT}/helpers.py"
             problem = f"{self.display_path} was trained with another helpers.py"
             raise InvalidInput(f"{problem}. {step}, and restart the kernel, if any.")
 

@@ -48,7 +48,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
         reason = str(error).split("\nTo suppress")[0]
     advice = f"A sweep has a name, and may have {ENTRIES}."
     raise InvalidInput(
-        f"{source if is_path else 'This'} is no sweep: {reason}\n{advice}"
+        f"{source if is_path else 'This'} is not a sweep: {reason}\n{advice}"
     )
 
 
@@ -75,7 +75,7 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
     both = [name for name in sweep.grid if name in sweep.drawn]
     if both:
         raise InvalidInput(
-            f"{both[0]} is in grid and in random. Leave it in one of them."
+            f"{both[0]} is in grid and in random. Remove it from one of them."
         )
     found = list(islice(_list_combinations(sweep), MAX_POINTS + 1))
     if len(found) > MAX_POINTS:

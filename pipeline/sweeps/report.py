@@ -36,7 +36,7 @@ def find_edges(
 ) -> list[str]:
     """Describe the numbers whose selected value is the smallest or largest one tried.
 
-    Of two values one is always the largest, so a parameter needs three or more.
+    Of two values, one is always the largest, so at least three values are needed.
     """
     edges = []
     for name in names:

@@ -143,7 +143,7 @@ def test_too_few_pictures_and_too_few_and_too_many_classes_are_refused(
         (tmp_path / f"c{number}").mkdir()
         for name in ("a.png", "b.png")[:each]:
             Image.fromarray(draw_seven(20, 20)).save(tmp_path / f"c{number}" / name)
-    with pytest.raises(InvalidInput, match=f": {classes}. It needs 2 to 10"):
+    with pytest.raises(InvalidInput, match=f": {classes}. The folder needs 2 to 10"):
         data.load_source(str(tmp_path))
 
 

@@ -75,7 +75,7 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, na
     with pytest.raises(InvalidInput) as refused:
         read_definition(tmp_path / "s.yaml")
     message = str(refused.value)
-    assert message.startswith(f"{tmp_path / 's.yaml'} is no sweep: ")
+    assert message.startswith(f"{tmp_path / 's.yaml'} is not a sweep: ")
     assert name in message
     assert all(entry in message for entry in NAMES)
     assert "suppress" not in message  # ruamel.yaml's advice to programmers
