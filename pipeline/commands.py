@@ -51,7 +51,7 @@ def main(verbose: bool) -> None:
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the parameters by name, and convert the path of a source by `to_source`."""
+    """Return the parameters by name; `to_source` converts the path of a source."""
     values = dict(options)
     if "run_dir" in values:
         raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")

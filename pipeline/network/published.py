@@ -15,8 +15,8 @@ WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03
 HELPERS_SHA256 = "eb1095e901cef51f5f10afe23e43f211ee01ddc7660163c37194279aedc030cb"
 # Shown wherever another helpers.py trains.
 NOTE = (
-    "The compiled loops compute only the published helpers.py, so this one trains by "
-    "itself: 9 to 30 times slower, and its last digits may differ between machines."
+    "The compiled loops compute only the published helpers.py, so this one trains "
+    "without them: 9 to 30 times slower, and last digits may differ between machines."
 )
 # 95 % of a normal distribution lie within this many standard deviations of its mean.
 Z = 1.959963984540054
