@@ -1,7 +1,6 @@
 """Compute the SHA-256 of arrays, of files, and of Python code.
 
-All code is compared by its `digest_code`. The files of the project that affect results
-are listed only here.
+Code is compared by `digest_code`. Only this file lists the files that affect results.
 """
 
 from __future__ import annotations

@@ -200,9 +200,8 @@ def check_language(node: NotebookNode, path: Path) -> None:
 def execute_and_overwrite(notebook: Path) -> None:
     """Execute a notebook with its own parameters, and replace it with the result.
 
-    Metadata that differ from run to run are removed, so the rest are as JupyterLab
-    writes them. If a cell fails, the notebook is not changed, and NotebookFailed is
-    raised.
+    Metadata that JupyterLab would not write are removed. If a cell fails, the notebook
+    is not changed, and NotebookFailed is raised.
     """
     from ipykernel.ipkernel import IPythonKernel  # takes 0.2 s, and no run needs it
 

@@ -52,8 +52,7 @@ def start_fork_server() -> None:
 def hide_main_module() -> Iterator[None]:
     """Replace the main module with an empty one while a process starts.
 
-    Otherwise multiprocessing would import the user's script in the new process, which
-    would execute it a second time.
+    Otherwise multiprocessing would import the user's script, and so execute it again.
     """
     with starting:
         main = sys.modules["__main__"]
@@ -187,9 +186,8 @@ def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> N
 def open_thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of `count` threads, each of which executes one notebook at a time.
 
-    An error or Ctrl-C ends the threads at once, because their processes are killed.
-    This is repeated until all threads have ended, as a thread may be about to start
-    another process.
+    An error or Ctrl-C ends the threads at once, by killing their processes until all
+    threads have ended: a thread may be about to start another process.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
     try:

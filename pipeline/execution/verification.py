@@ -30,8 +30,7 @@ TOLERANCE = 1e-9
 def verify_each(run_dirs: Sequence[str]) -> None:
     """Verify runs or points, several at a time, and log the result of each.
 
-    Raises CommandFailed if one of several runs is not reproduced, but only after all
-    have been verified.
+    Raises CommandFailed, after verifying all, if one of several is not reproduced.
     """
     if len(run_dirs) == 1:
         verify(run_dirs[0])

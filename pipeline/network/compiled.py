@@ -5,8 +5,7 @@ only with that version, which is recognised by the digest of its code. Any other
 of helpers.py trains with its own functions.
 
 The loops gave the same bits wherever they were tried, and with any number of threads,
-because every sum is computed in one fixed order. Pixels of 0 add nothing, so they are
-skipped.
+because every sum is computed in one fixed order. Pixels of 0 are skipped.
 """
 # mypy: allow-untyped-defs
 

@@ -78,9 +78,8 @@ def collect_scripts(*entries: str) -> list[str]:
 def read_script(name: str) -> str:
     """Read a module as a script with its own scope, because a page has no modules.
 
-    The script defines one object, such as network_js, which holds what the module
-    exports. What the module imports comes from the objects of earlier scripts. Comment
-    lines are removed.
+    The script defines one object, such as network_js, with the exports of the module.
+    Imports come from the objects of earlier scripts. Comment lines are removed.
     """
     text = IMPORT.sub(r"const \1 = \2_js;", COMMENT.sub("", read_module(name)))
     exports = ", ".join(EXPORT.findall(text))

@@ -33,9 +33,8 @@ Generator = np.random.RandomState | np.random.Generator
 class Checkpoint:
     """What a training needs to continue after an epoch, apart from random generators.
 
-    The learning rate is the one for the next epoch. Raises InvalidInput if the weights
-    cannot be stored, so that a training fails before its first epoch and not after its
-    last.
+    The learning rate is that of the next epoch. Raises InvalidInput if weights are not
+    storable, so that a training fails before its first epoch and not after its last.
     """
 
     weights: Weights
@@ -49,8 +48,7 @@ class Checkpoint:
 class Checkpoints:
     """Save and load the checkpoints of the training of a run.
 
-    A training that takes less than SECONDS writes no checkpoints, and neither does a
-    notebook that runs alone.
+    Trainings that take less than SECONDS and notebooks that run alone do not write any.
     """
 
     def __init__(self, folder: RunFolder) -> None:

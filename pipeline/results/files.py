@@ -55,8 +55,7 @@ def check_parents(path: Path) -> None:
 def lock_folder(folder: Path) -> Iterator[None]:
     """Lock a folder until the block or the process ends.
 
-    The folder is created if it is missing. Raises CommandFailed if another command has
-    locked it.
+    A missing folder is created. Raises CommandFailed if another command has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
