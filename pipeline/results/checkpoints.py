@@ -33,8 +33,8 @@ Generator = np.random.RandomState | np.random.Generator
 class Checkpoint:
     """What a training needs to continue after an epoch, apart from random generators.
 
-    The learning rate is that of the next epoch. Raises InvalidInput if weights are not
-    storable, so that a training fails before its first epoch and not after its last.
+    The learning rate is that of the next epoch. Raises InvalidInput for weights that
+    cannot be stored, so that a training fails before its first epoch, not after all.
     """
 
     weights: Weights
