@@ -34,7 +34,7 @@ class Checkpoint:
     """What a training needs to continue after an epoch, apart from random generators.
 
     The learning rate is that of the next epoch. Raises InvalidInput for weights that
-    cannot be stored, so that a training fails before its first epoch, not after all.
+    cannot be stored, so that a training fails before its first epoch, not at its end.
     """
 
     weights: Weights
