@@ -77,7 +77,7 @@ def test_why_has_what_more_images_bring():
     keys = (55_000, 40, 1), (10_000, 40, 1), (1_000, 40, 0)
     slip, more, corrected = (reached[key] for key in ((1_000, 40, 1), *keys[1:]))
     readme = (NOTEBOOKS.parent / "README.md").read_text()
-    assert f"the correction gains {corrected - slip:.1f} points" in readme
+    assert f"the correction gains {corrected - slip:.1f} percentage points" in readme
     assert f"(notebooks/why.ipynb) gain {more - slip:.1f}." in readme
     text = read_prose("why")
     words = "55,000 images give {:.1f} % and 10,000 give {:.1f} %, while 1,000 without "
