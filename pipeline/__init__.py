@@ -6,6 +6,6 @@ Importing this package has no side effects. Scripts of your own can use these:
     pipeline.execution.runs.run             prepare, train, evaluate and report
     pipeline.execution.verification.verify  run again, and compare
     pipeline.sweeps.execution.run_sweep     train, select and report
-    pipeline.results.run_folder.RunFolder   read what a run has written
-    pipeline.errors                         what may go wrong
+    pipeline.results.run_folder.RunFolder   read the files of a run
+    pipeline.errors                         the errors that these raise
 """

@@ -1,8 +1,8 @@
 """Read the command line: arguments in, exit codes out.
 
-Exit codes: 0 if the command is done; 1 if a run or a point failed; 2 if a parameter or
-argument is wrong and nothing was started; 128 plus the number of the signal that ended
-the command, for example 130 for Ctrl-C. The commands themselves are in commands.py.
+Exit codes: 0 if the command succeeded; 1 if a run or a point failed; 2 if a parameter
+or argument is wrong and nothing was started; 128 plus the number of the signal that
+ended the command, for example 130 for Ctrl-C. The commands are defined in commands.py.
 """
 
 import atexit
@@ -17,8 +17,8 @@ SECONDS_TO_END = 2  # the time after a signal to record the interruption
 INTERRUPTED = "Interrupted. Give the same command again to continue."
 
 
-def handle_signals(handler: Any) -> None:
-    """Set the handler of the signals that end a command, unless they are ignored.
+def set_signal_handler(handler: Any) -> None:
+    """Let a handler handle the signals that end a command, unless they are ignored.
 
     nohup lets a command ignore SIGHUP, and a shell lets a background job ignore SIGINT.
     """
@@ -28,7 +28,7 @@ def handle_signals(handler: Any) -> None:
 
 
 if __name__ == "__main__":  # so far only imports run, so exit at once
-    handle_signals(lambda number, frame: os._exit(128 + number))
+    set_signal_handler(lambda number, frame: os._exit(128 + number))
     if importlib.util.find_spec("papermill") is None:
         sys.stderr.write("Activate the environment first: source .venv/bin/activate\n")
         sys.exit(2)
@@ -42,7 +42,7 @@ from pipeline.errors import PipelineError
 
 
 def call_main() -> int:
-    """Execute the command on the command line, and return the exit code."""
+    """Execute the command that sys.argv contains, and return the exit code."""
     try:
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
         main(prog_name=name, standalone_mode=False)
@@ -62,7 +62,7 @@ def call_main() -> int:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal of this number has ended the command."""
+    """A signal has ended the command; `number` is the number of the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -70,13 +70,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 def raise_interrupted(number: int, frame: FrameType | None) -> None:
-    """Raise Interrupted, once; ignore all further signals.
+    """Handle a signal: raise Interrupted, and ignore all further signals.
 
     The exception may be lost, for instance in a finalizer, or the clean-up may take too
     long. In these cases, an alarm ends the command. The processes of notebooks end with
     the command, see shell.py.
     """
-    handle_signals(signal.SIG_IGN)
+    set_signal_handler(signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: exit_at_once(128 + number))
     signal.alarm(SECONDS_TO_END)
     raise Interrupted(number)
@@ -89,8 +89,8 @@ def exit_at_once(code: int) -> None:
 
 
 def command_line() -> None:
-    """Do what ``python -m pipeline`` does; it is installed as ``digits``."""
-    handle_signals(raise_interrupted)
+    """Be the entry point of ``python -m pipeline`` and of the command ``digits``."""
+    set_signal_handler(raise_interrupted)
     code = call_main()
     # Python would now free each object, which takes 0.2 s.
     atexit._run_exitfuncs()

@@ -15,7 +15,7 @@ import click
 from pipeline import parameters
 from pipeline.errors import CommandFailed
 from pipeline.parameters import NAMED_SOURCES
-from pipeline.paths import NOTEBOOKS, from_current_folder, to_source
+from pipeline.paths import NOTEBOOKS, from_current_folder, normalise_source
 
 FOLDER = click.Path(file_okay=False)
 PAGE = click.Path(dir_okay=False, path_type=Path)
@@ -51,20 +51,20 @@ def main(verbose: bool) -> None:
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the parameters by name; `to_source` converts the path of a source."""
+    """Return the parameters by name, with the path of a source normalised."""
     values = dict(options)
     if "run_dir" in values:
         raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")
     source = values.get("source", "sample")
     # `from_strings` refuses an empty source, with the other wrong values.
     if source.strip() and source not in NAMED_SOURCES:
-        values["source"] = to_source(source)
+        values["source"] = normalise_source(source)
     return values
 
 
-def echo_path(what: str, path: Path) -> None:
-    """Print the path of a file that was written, relative to the current folder."""
-    click.echo(f"{what}: {os.path.relpath(path)}")
+def echo_path(label: str, path: Path) -> None:
+    """Print a label and the path of a written file, relative to the current folder."""
+    click.echo(f"{label}: {os.path.relpath(path)}")
 
 
 @main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})
@@ -73,7 +73,7 @@ def echo_path(what: str, path: Path) -> None:
     "-p", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter."
 )
 @click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
-def run_command(
+def command_run(
     run_dir: str | None, options: Sequence[tuple[str, str]], force: bool
 ) -> None:
     """Prepare, train, evaluate and report."""
@@ -100,7 +100,7 @@ def run_command(
 )
 @click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and train nothing.")
-def sweep_command(
+def command_sweep(
     file: Path, sweep_dir: str | None, no_report: bool, **options: Any
 ) -> None:
     """Train the remaining points of the sweep in FILE; evaluate the selected ones."""
@@ -119,7 +119,7 @@ def sweep_command(
 
 @main.command("verify")
 @click.argument("run_dir", type=click.Path(exists=True, file_okay=False))
-def verify_command(run_dir: str) -> None:
+def command_verify(run_dir: str) -> None:
     """Run a finished run, or a sweep's selected points, again, and compare."""
     from pipeline.execution.verification import verify_each
     from pipeline.results.files import is_locked
@@ -132,7 +132,7 @@ def verify_command(run_dir: str) -> None:
 
 @main.command("notebooks")
 @click.argument("paths", nargs=-1, required=True, type=EXISTING)
-def notebooks_command(paths: tuple[Path, ...]) -> None:
+def command_notebooks(paths: tuple[Path, ...]) -> None:
     """Execute notebooks again, in place."""
     from pipeline.execution import notebooks
 
@@ -147,13 +147,13 @@ def notebooks_command(paths: tuple[Path, ...]) -> None:
     type=PAGE,
     help="Another path for the page. A run's page then omits where it was made.",
 )
-def report_command(path: Path, output: Path | None) -> None:
+def command_report(path: Path, output: Path | None) -> None:
     """Make a page of a notebook, lesson, run, point or sweep, finished or not."""
-    write = write_page_of_folder if path.is_dir() else write_page_of_file
+    write = write_folder_page if path.is_dir() else write_file_page
     echo_path("report", write(path, output))
 
 
-def write_page_of_folder(path: Path, output: Path | None) -> Path:
+def write_folder_page(path: Path, output: Path | None) -> Path:
     """Write the page of a run, a point or a sweep, and return its path."""
     folder = from_current_folder(str(path))
     is_sweep = (path / "sweep.json").exists()
@@ -173,12 +173,13 @@ def write_page_of_folder(path: Path, output: Path | None) -> Path:
     return evaluation.write_report(folder)
 
 
-def write_page_of_file(path: Path, output: Path | None) -> Path:
+def write_file_page(path: Path, output: Path | None) -> Path:
     """Write the page of a notebook or a lesson, and return its path."""
     from pipeline.lessons import lesson
     from pipeline.reports import page
 
-    report = output or page.choose_path(from_current_folder(str(path.with_suffix(""))))
+    name = from_current_folder(str(path.with_suffix("")))
+    report = output or page.choose_page_path(name)
     if path.suffix == ".md":
         lesson.write_page(path, report)
     else:
@@ -191,7 +192,7 @@ def write_page_of_file(path: Path, output: Path | None) -> Path:
 @click.option(
     "--output", type=PAGE, help="The page to write. Default: in runs/reports."
 )
-def compare_command(run_dirs: tuple[str, ...], output: Path | None) -> None:
+def command_compare(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare two runs, points or sweeps, and say which is better."""
     from pipeline.results.provenance import check_helpers
 

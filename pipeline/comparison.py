@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """A run, or the selected points of a sweep.
+    """One of the two sides: a run, or the selected points of a sweep.
 
     name: the folder of the run or of the sweep.
     folders: the folder of the run, or of each selected point, by seed.
-    metrics: a row for each seed.
+    metrics: the metrics of metrics.json, with a row for each seed.
     """
 
     name: str
@@ -68,17 +68,18 @@ class Comparison:
 
     @property
     def correct(self) -> np.ndarray:
-        """Return whether each answer is correct, (2, N)."""
+        """Return whether each network's answer to each image is correct, (2, N)."""
         correct: np.ndarray = self.answers == self.data.y_test
         return correct
 
 
 def read_comparison(run_dirs: Sequence[str]) -> Comparison:
-    """Read two finished runs or sweeps.
+    """Read two finished runs or sweeps, to compare them.
 
-    A run of `parameters.DEFAULT_RUNS` is made if its folder is missing. Raises
-    InvalidInput if there are not exactly two, if they are the same, or if their test
-    images differ. Raises InvalidFile if one of them has not finished.
+    run_dirs: their two folders. A run of `parameters.DEFAULT_RUNS` is made if missing.
+
+    Raises InvalidInput if there are not exactly two, if they are the same, or if their
+    test images differ. Raises InvalidFile if one of them has not finished.
     """
     if len(run_dirs) != 2:
         raise InvalidInput(f"Give two runs or sweeps, not {len(run_dirs)}.")
@@ -94,7 +95,7 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
         seed = min(shared or side.folders)  # a seed of both sides, or else of this side
         networks[letter] = side.folders[seed]
     answers = np.stack([folder.read_answers() for folder in networks.values()])
-    return Comparison(sides, networks, answers, read_data(folders))
+    return Comparison(sides, networks, answers, read_shared_data(folders))
 
 
 def read_side(run_dir: str) -> Side:
@@ -115,8 +116,10 @@ def read_side(run_dir: str) -> Side:
     return Side(RunFolder(run_dir).display_path, folders, table)
 
 
-def read_data(folders: Sequence[RunFolder]) -> Data:
+def read_shared_data(folders: Sequence[RunFolder]) -> Data:
     """Read the images of the first run, from its data.npz or else from its source.
+
+    folders: the folders of all runs that are compared.
 
     Raises InvalidInput if another run was evaluated on other test images.
     """
@@ -133,9 +136,9 @@ def read_data(folders: Sequence[RunFolder]) -> Data:
 
 
 def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
-    """Estimate the mean of second - first, with its confidence interval.
+    """Estimate the mean difference second - first, with its confidence interval.
 
-    first, second: a metric of several seeds, by seed.
+    first, second: the values of one metric, by seed.
 
     The seeds are independent. If at least two are shared, the differences are paired,
     and the interval is Student's. Otherwise the interval is Welch's, over all seeds.
@@ -155,8 +158,8 @@ def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]
     return {"difference": second.mean() - first.mean(), "low": low, "high": high}
 
 
-def compare_metrics(compared: Comparison) -> pd.DataFrame:
-    """Return a row for each metric: the means of A and B, and their difference B - A.
+def compare_metrics(comparison: Comparison) -> pd.DataFrame:
+    """Return a row for each metric: the means of A and B, and the difference B - A.
 
     If both have several seeds, the difference comes with its interval. A metric that
     was not measured is nan.
@@ -164,10 +167,10 @@ def compare_metrics(compared: Comparison) -> pd.DataFrame:
     others = ["weights_sha256", "test_images"]
     first, second = (
         side.metrics.drop(columns=others).astype(float)
-        for side in compared.sides.values()
+        for side in comparison.sides.values()
     )
     table = pd.DataFrame({"A": first.mean(), "B": second.mean()})
-    if not compared.has_seeds:
+    if not comparison.has_seeds:
         return table.assign(difference=table["B"] - table["A"])
     rows = {name: estimate_difference(first[name], second[name]) for name in first}
     return table.join(pd.DataFrame.from_dict(rows, orient="index"))
@@ -215,12 +218,14 @@ def describe_verdict(compared: Comparison) -> str:
 
 
 def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
-    """Execute compare.ipynb for two runs, write its page, and return the page's path.
+    """Compare two runs or sweeps, log the verdict, and return the path of the page.
 
-    output: the path of the page; None for one in runs/reports. Log the verdict, too.
+    The page is that of compare.ipynb, which is executed for this comparison.
+
+    output: the path of the page; None for one in runs/reports.
     """
     names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
-    output = output or page.choose_path("_and_".join(names))
+    output = output or page.choose_page_path("_and_".join(names))
     check_page(output)
     read_comparison(run_dirs)  # raises before anything is executed
     title = f"{' and '.join(names)} compared"

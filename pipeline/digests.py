@@ -1,6 +1,6 @@
 """Compute the SHA-256 of arrays, of files, and of Python code.
 
-Code is compared by `digest_code`. Only this file lists the files that affect results.
+Code is compared by `digest_code`. The lists of files that affect results are here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LAYOUT |= {tokenize.INDENT, tokenize.DEDENT}
 
 
 def digest_arrays(*arrays: np.ndarray) -> str:
-    """Return the SHA-256 of the arrays in sequence, little-endian and in C order."""
+    """Return the SHA-256 of the bytes of all arrays, little-endian and in C order."""
     parts = (array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays)
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
@@ -53,7 +53,7 @@ def read_code(path: Path) -> str:
 
 
 def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
-    """Return the digest of the code in each of these files, by the name of the file."""
+    """Return the digest of the code in each file; names are paths from the root."""
     return {name: digest_code(read_code(ROOT / name)) for name in names}
 
 
@@ -62,7 +62,7 @@ def digest_code(source: str) -> str:
     """Return the SHA-256 of Python code without its comments and blank lines.
 
     Docstrings and layout count. The digest is the same in every version of Python. If
-    the code is not plain Python, such as an IPython magic, its whole text is digested.
+    the code is not plain Python (an IPython magic, say), its whole text is digested.
     """
     with contextlib.suppress(SyntaxError, ValueError):
         compile(source, "code", "exec", dont_inherit=True)

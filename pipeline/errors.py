@@ -1,11 +1,11 @@
 """Define all errors that a user can encounter.
 
     PipelineError
-    ├── InvalidInput         what the user gave cannot be used
+    ├── InvalidInput         the user supplied something that cannot be used
     │   └── InvalidFile      a file is missing, damaged, or of another kind
     ├── CommandFailed        a command could not start, or has ended without its result
     └── NotebookFailed       a notebook did not run to its end
-        └── Diverged         the error of a training is no longer a finite number
+        └── Diverged         the training error is no longer a finite number
 
 A message says what is wrong, what the value is, what is allowed and what to do next.
 InvalidInput is a ValueError, and ends a command with exit code 2.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class PipelineError(Exception):
-    """The base class of these errors; `status` is that of a run that the error ends."""
+    """The base class of these errors. A run that one of them ends gets its `status`."""
 
     status = "failed"
 
@@ -28,11 +28,11 @@ class PipelineError(Exception):
 
 
 class InvalidInput(PipelineError, ValueError):
-    """A parameter, images, helpers.py or a folder that the user gave cannot be used."""
+    """The user supplied an unusable parameter, folder, helpers.py or set of images."""
 
 
 class InvalidFile(InvalidInput):
-    """A file of the user's, or of a run or a sweep, cannot be used.
+    """A file cannot be used, be it the user's own or one of a run or a sweep.
 
     problem: a clause such as "is damaged".
     advice: a sentence that says what to do.
@@ -63,7 +63,7 @@ class NotebookFailed(PipelineError):
 
 
 class Diverged(NotebookFailed):
-    """The error of a training is no longer a finite number."""
+    """The training error is no longer a finite number."""
 
     ADVICE = (
         "Make learning_rate smaller, at first by a factor of ten, or make "

@@ -35,9 +35,7 @@ SOURCES = (
 Source = Annotated[str, AfterValidator(_check_path), SOURCES]
 Folder = Annotated[str, AfterValidator(_check_path), "the path of a folder"]
 Folders = Annotated[
-    list[Folder],
-    Field(min_length=2, max_length=2),
-    "a list of two paths of folders",
+    list[Folder], Field(min_length=2, max_length=2), "a list of two paths of folders"
 ]
 Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
@@ -110,9 +108,11 @@ class NotebookParameters(Parameters):
     )
     sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder")
     repeat: CountOrZero = Field(
-        2, description="recorded trainings that a lesson runs again"
+        2, description="recorded training runs that a lesson repeats"
     )
-    draw: CountOrZero = Field(0, description="another number draws other trainings")
+    draw: CountOrZero = Field(
+        0, description="another number picks other ones to repeat"
+    )
 
 
 NAMES = tuple(Parameters.model_fields)
@@ -127,8 +127,8 @@ def describe_allowed(name: str) -> str:
 def find_range(name: str) -> dict[str, object]:
     """Return the range of a numeric parameter as attributes of an HTML input field.
 
-    HTML has no attribute for a limit that is itself excluded, so this project adds
-    data-above and data-below.
+    HTML has no attribute for an exclusive bound, so this project adds data-above and
+    data-below.
     """
     field = Parameters.model_fields[name]
     limits = {"ge": "min", "le": "max", "gt": "data-above", "lt": "data-below"}
@@ -159,18 +159,18 @@ def find_changed_from_original(parameters: Parameters) -> dict[str, Any]:
 
 
 def make_id(parameters: Mapping[str, Any]) -> str:
-    """Return the id of a point, or of a configuration, by its parameters."""
+    """Return the id of the point or configuration that has these parameters."""
     text = json.dumps(parameters, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def describe(parameters: Mapping[str, object]) -> str:
-    """Return parameters as text: ``epochs 10, seed 2``."""
+def format_parameters(parameters: Mapping[str, object]) -> str:
+    """Return parameters as one line of text, such as ``epochs 10, seed 2``."""
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
 def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
-    """Return the command that runs these parameters in a folder."""
+    """Return the command that makes a run with these parameters in a folder."""
     changed = find_changed(parameters)
     options = [text for pair in changed.items() for text in ("-p", *map(str, pair))]
     return shlex.join(
@@ -179,20 +179,21 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
 
 
 def from_values(values: Mapping[str, object]) -> Parameters:
-    """Check Python values, and add the defaults. Raises InvalidInput."""
+    """Check parameters with Python values; add defaults. Raises InvalidInput."""
     return _validate(Parameters, values)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
-    """Convert texts to the parameters' types, and check them. Raises InvalidInput."""
+    """Convert and check parameters with values as text. Raises InvalidInput."""
     return _validate(Parameters, values, text=True)
 
 
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a notebook's parameters in the cell after them; return those of a run.
+    """Check a notebook's parameters, and return those that a run has.
 
-    A notebook calls ``parameters.check(globals())``. Raises InvalidInput if a value is
-    wrong, or if papermill has set a name that the notebook does not declare.
+    The cell after the parameters calls ``parameters.check(globals())``. Raises
+    InvalidInput if a value is wrong, or if papermill has set a name that the notebook
+    does not declare.
     """
     declared, injected = find_assigned_names(namespace.get("In", [""]))
     known = namespace.keys() & NotebookParameters.model_fields
@@ -248,7 +249,7 @@ def describe_unknown_name(name: str) -> str:
 
 
 def describe_invalid(name: str, value: object) -> str:
-    """Return a message about a value that a parameter may not have."""
+    """Return a message about a value that the named parameter may not have."""
     default = NotebookParameters.model_fields[name].default
     allowed = f"{describe_allowed(name)}. Its default is {default!r}."
     return f"{name} is {value!r}, but must be {allowed}"

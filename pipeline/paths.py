@@ -12,12 +12,12 @@ RUNS = BASE / "runs"
 
 
 def to_display_path(path: Path) -> str:
-    """Return a path relative to the project, or unchanged if it lies elsewhere."""
+    """Return a path as text: relative to the project, or unchanged if outside it."""
     return str(path.relative_to(BASE) if path.is_relative_to(BASE) else path)
 
 
-def to_source(path: str) -> str:
-    """Return a path from the command line as a source, relative to the project's root.
+def normalise_source(path: str) -> str:
+    """Return a path from the command line as a source: relative to the project's root.
 
     A path in the user's home begins with ``~``, so that the user's name is in no file
     of a run. An absolute path elsewhere stays absolute.
@@ -30,12 +30,12 @@ def to_source(path: str) -> str:
 
 
 def resolve_source(source: str) -> Path:
-    """Return the path of a source, which may begin with ``~`` for the home."""
+    """Return the path of a source, which may begin with ``~`` for the user's home."""
     return ROOT / os.path.expanduser(source)  # noqa: PTH111 - keeps an unknown ~name
 
 
 def from_current_folder(path: str) -> str:
-    """Resolve a path against the current folder, then apply `to_display_path`."""
+    """Convert a path that is relative to the current folder with `to_display_path`."""
     return to_display_path(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps links
 
 

@@ -1,4 +1,4 @@
-"""Model the records of runs and sweeps, which are stored as JSON.
+"""Define the records of runs and sweeps, which are stored as JSON.
 
 They are run.json, history.json, metrics.json, sweep.json and test_evaluations.jsonl.
 An unknown field is an error in the definition of a sweep, which a user writes, and in
@@ -68,7 +68,7 @@ class _Record(BaseModel):
 
 
 class Epoch(_Record):
-    """The metrics of an epoch: training with and without dropout, and validation.
+    """The metrics of an epoch: on training images with and without dropout, and others.
 
     The validation metrics are None if there are no validation images.
     """
@@ -87,7 +87,7 @@ HISTORY = TypeAdapter(Annotated[list[Epoch], Field(min_length=1)])
 
 
 class TrainingMetrics(Epoch):
-    """The metrics of the last epoch, with the SHA-256 of the weights after it."""
+    """The metrics of the last epoch, with the SHA-256 of the final weights."""
 
     weights_sha256: Digest
 
@@ -193,7 +193,7 @@ class SweepDefinition(_Record, extra="forbid"):
 
     @property
     def drawn(self) -> dict[str, Distribution]:
-        """Return the distributions that parameters are drawn from, by parameter."""
+        """Return the distribution of each parameter that is drawn, by its name."""
         return self.random.parameters if self.random else {}
 
 
@@ -201,7 +201,7 @@ class SweepRecord(SweepDefinition, extra="ignore"):
     """sweep.json: the definition of a sweep, and what it was last started with.
 
     ids: the parameters of each point, by its id.
-    inputs: what else a training depends on, for each source of images.
+    inputs: what else training depends on, for each source of images.
 
     A point that was trained with other inputs is outdated.
     """
@@ -228,7 +228,7 @@ def read_record(
 ) -> Record:
     """Read a JSON file as a record of this kind.
 
-    Raises InvalidFile, with this advice, if the file is missing or damaged.
+    advice: what to do if the file is missing or damaged, for the InvalidFile error.
     """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
@@ -243,6 +243,6 @@ def read_record(
 
 
 def to_json(record: BaseModel | list[Epoch]) -> bytes:
-    """Return a record as the content of its file, without the fields that are None."""
+    """Return the content of a record's JSON file, without fields that are None."""
     adapter = HISTORY if isinstance(record, list) else TypeAdapter(type(record))
     return adapter.dump_json(record, indent=2, exclude_none=True) + b"\n"  # type: ignore[arg-type]

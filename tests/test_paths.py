@@ -75,4 +75,4 @@ def test_a_source_begins_at_the_project_and_names_no_user(
 ):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(ROOT / "notebooks")
-    assert paths.to_source(path) == source
+    assert paths.normalise_source(path) == source

@@ -21,7 +21,7 @@ GIT += ["--abbrev=40", "--exclude=*"]
 
 @cache
 def collect_origin() -> Origin:
-    """Return facts about this machine, the project's commit and its packages."""
+    """Return this machine's properties, the project's commit, and package versions."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
     cpuinfo = Path("/proc/cpuinfo")  # only Linux has it

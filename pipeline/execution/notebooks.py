@@ -1,4 +1,4 @@
-"""Execute a notebook with papermill, and always write it, even if it fails.
+"""Execute a notebook with papermill, and write it even if a cell fails.
 
 papermill finds the parameters and injects their values. An engine of this project then
 runs the cells, in one process per notebook (process.py) instead of a kernel. The client
@@ -53,9 +53,9 @@ papermill_engines.register(ENGINE, _Engine)
 
 
 class _Progress:
-    r"""Show the line that a notebook overwrites with \r, if stderr is a terminal.
+    r"""Show the progress line of a notebook on stderr, if that is a terminal.
 
-    papermill's client writes to this object as to a file.
+    Notebooks overwrite this line with \r. papermill writes to this object as to a file.
     """
 
     def __init__(self, name: str, is_point: bool) -> None:
@@ -82,12 +82,12 @@ def execute(
     inputs: Mapping[str, str] | None = None,
     is_point: bool = False,
 ) -> None:
-    """Execute a notebook, and write it with its outputs.
+    """Execute a notebook, and write it with its outputs, even if a cell fails.
 
-    parameters: values by name; those that the notebook does not declare are ignored.
-    output: the path of the executed notebook, which is written even if a cell fails.
-    inputs: digests of the code and cells to execute, as they were when the command
-        began; None for the code and cells that are on disk now.
+    parameters: values by name. Names that the notebook does not declare are ignored.
+    output: the path of the executed notebook.
+    inputs: digests of the code and cells that the command began with, which are the
+        ones to execute; None for the code and cells that are on disk now.
     is_point: whether it is executed for a point of a sweep. Points share the cores, so
         it then uses only one, and it draws no pictures and shows no progress.
 
@@ -130,9 +130,9 @@ def execute(
                 atomic_write(output, hide_folders(nbformat.writes(executed)).encode())
 
 
-def _convert_error(path: Path, executed: NotebookNode, error: Any) -> NotebookFailed:
-    """Convert an error of papermill to NotebookFailed, with the id of the cell."""
-    ids = {cell.get("execution_count"): cell.id for cell in executed.cells}
+def _convert_error(path: Path, executed_notebook: Any, error: Any) -> NotebookFailed:
+    """Convert an error of papermill to NotebookFailed, which names the failed cell."""
+    ids = {cell.get("execution_count"): cell.id for cell in executed_notebook.cells}
     problem = f"{path.name} failed in the cell {ids[error.exec_count]!r}"
     kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
     return kind(f"{problem}: {error.ename}: {error.evalue}")
@@ -179,7 +179,7 @@ def _run_cells(
 
 
 def check_loaded_code(inputs: Mapping[str, str]) -> None:
-    """Raise CommandFailed if new processes do not have the code of these inputs.
+    """Raise CommandFailed if a new process does not have the code of these inputs.
 
     A command calls this before it deletes anything. Each process checks its own code.
     """
@@ -198,9 +198,9 @@ def check_language(node: NotebookNode, path: Path) -> None:
 
 
 def execute_and_overwrite(notebook: Path) -> None:
-    """Execute a notebook with its own parameters, and replace it with the result.
+    """Execute a notebook with its own parameters, and store the outputs in its file.
 
-    Metadata that JupyterLab would not write are removed. If a cell fails, the notebook
+    Metadata that JupyterLab would not write is removed. If a cell fails, the notebook
     is not changed, and NotebookFailed is raised.
     """
     from ipykernel.ipkernel import IPythonKernel  # takes 0.2 s, and no run needs it

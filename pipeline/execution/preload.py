@@ -1,8 +1,8 @@
-"""Import what notebooks import, and digest the code as it is at that time.
+"""Import the modules that notebooks import, and digest their code at that time.
 
 The fork server imports this module once, so that the processes of notebooks start fast
-and all execute the same code. A spawned process imports it directly. Neither is
-the user's process, so this module may change its environment.
+and all execute the same code. A spawned process imports it directly. Neither of the two
+is the user's process, so this module may change its own environment.
 """
 
 import gc
@@ -47,8 +47,8 @@ MODULES = (
 def import_project() -> tuple[dict[str, str], str]:
     """Import the project's modules, and load the compiled loops.
 
-    Return the digests of the code in memory, without files that were saved meanwhile,
-    and "". If a module cannot be imported, return no digests, but an error message.
+    Return the digest of each file's code in memory, without files that were saved
+    meanwhile, and "". If an import fails, return no digests, but an error message.
     """
     try:
         before = digest_modules(CODE)

@@ -1,4 +1,4 @@
-"""Start a process for each notebook, let it run cells, and end it.
+"""Start a process for each notebook, let it run the cells, and end it.
 
 The parent sends the source of a cell through a pipe. The process runs it with IPython,
 but without a kernel, and sends back its outputs, see shell.py.
@@ -52,7 +52,7 @@ def start_fork_server() -> None:
 def hide_main_module() -> Iterator[None]:
     """Replace the main module with an empty one while a process starts.
 
-    Otherwise multiprocessing would import the user's script, and so execute it again.
+    Otherwise multiprocessing would import the user's script, and execute it again.
     """
     with starting:
         main = sys.modules["__main__"]
@@ -64,13 +64,13 @@ def hide_main_module() -> Iterator[None]:
 
 
 class NotebookProcess:
-    """The process of one notebook, seen from its parent.
+    """The process of one notebook, as its parent process controls it.
 
     A with statement starts the process, and kills it at the end.
 
     variables: environment variables to set.
-    code: the digests, by file, of the code that it must have in memory. If there are
-        none, any code is accepted.
+    code: the digest of each file's code that the process must have in memory. If there
+        are none, any code is accepted.
 
     A process first reports which code it has. Raises CommandFailed if that is other
     code, because a file was saved meanwhile, or if the code cannot be imported. Raises
@@ -90,15 +90,15 @@ class NotebookProcess:
         try:
             self._start()
         except BaseException:  # such as Ctrl-C while its first message is awaited
-            self.close()
+            self.kill_and_wait()
             raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()
+        self.kill_and_wait()
 
     def _start(self) -> None:
-        """Start the process, and check that it has the code that it needs."""
+        """Start the process, and check that it has the required code in memory."""
         try:
             start_fork_server()
             running.add(self)
@@ -140,7 +140,7 @@ class NotebookProcess:
             raise NotebookFailed(problem, Status.DIED) from None
 
     def _describe_end(self) -> str:
-        """Describe how the process has ended, as far as its exit code shows."""
+        """Describe how the process has ended, as far as its exit code tells."""
         code = self.process.exitcode
         if code is None or code == 255:  # 255 also means that the code was lost
             return "ended early"
@@ -151,8 +151,8 @@ class NotebookProcess:
     def end(self) -> None:
         """Let the process close its files after its last cell.
 
-        The process stays alive until `close` kills it. Otherwise its number, which is
-        also the number of its group, could be given to another process.
+        `kill_and_wait` ends the process. If it ended earlier, its number, which is also
+        the number of its group, could be given to another process.
         """
         with contextlib.suppress(OSError):
             self.pipe.send_bytes(b"")
@@ -167,8 +167,8 @@ class NotebookProcess:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
 
-    def close(self) -> None:
-        """Kill the process, and wait until it is gone."""
+    def kill_and_wait(self) -> None:
+        """Kill the process, and wait until it has ended."""
         self.kill()
         if self.process.pid:
             self.process.join()
@@ -186,8 +186,8 @@ def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> N
 def open_thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of `count` threads, each of which executes one notebook at a time.
 
-    An error or Ctrl-C ends the threads at once, by killing their processes until all
-    threads have ended: a thread may be about to start another process.
+    An error or Ctrl-C ends the threads at once. To that end, processes are killed until
+    all threads have ended, because a thread may be about to start another process.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
     try:

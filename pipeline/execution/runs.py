@@ -1,4 +1,4 @@
-"""Run the three notebooks in sequence, unless the run is already finished."""
+"""Make a run: execute its three notebooks, unless it is already finished."""
 
 import logging
 import os
@@ -14,8 +14,8 @@ from pipeline.network import published
 from pipeline.parameters import (
     DEFAULT_RUNS,
     Parameters,
-    describe,
     find_changed_from_original,
+    format_parameters,
     from_values,
 )
 from pipeline.paths import hide_folders
@@ -32,16 +32,16 @@ log = logging.getLogger(__name__)
 def run(
     parameters: Parameters, run_dir: str = "runs/default", force: bool = False
 ) -> None:
-    """Prepare, train, evaluate and report, unless this run is finished in the folder.
+    """Prepare, train, evaluate and report, unless the folder has this run, finished.
 
-    run_dir: relative to the project's root, or absolute.
-    force: run again even if the run is finished.
+    run_dir: the run's folder, absolute or relative to the project's root.
+    force: whether to run again even if the run is finished.
 
     Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
-    another command uses the folder, or if this process has older code in memory. Then
-    nothing has been changed. Raises NotebookFailed if a notebook fails. Then the folder
-    has the notebooks as far as they were executed, and run.json has the status and the
-    error.
+    another command uses the folder, or if this process has older code in memory. In
+    these cases nothing has been changed. Raises NotebookFailed if a notebook fails. The
+    folder then has the notebooks as far as they were executed, and run.json has the
+    status and the error.
     """
     folder = RunFolder(run_dir)
     check_folder(folder.path, "sweep.json")
@@ -52,8 +52,7 @@ def run(
     sizes = parameters.num_samples, parameters.num_validation
     images = data.split_source(parameters.source, *sizes)
     record = RunRecord(
-        parameters=dict(parameters),
-        inputs=provenance.collect_inputs(images),
+        parameters=dict(parameters), inputs=provenance.collect_inputs(images)
     )
     with lock_folder(folder.path):
         differences = folder.describe_differences(record)
@@ -76,9 +75,9 @@ def run(
 
 
 def ensure_default_run(run_dir: str) -> None:
-    """Make one of DEFAULT_RUNS if its folder is missing; do nothing otherwise.
+    """If the folder is that of one of DEFAULT_RUNS, and is missing, make that run.
 
-    So a command never overwrites a folder that it was only asked to read.
+    A command therefore never overwrites a folder that it was only asked to read.
     """
     folder = RunFolder(run_dir)
     if folder.display_path in DEFAULT_RUNS and not folder.path.exists():
@@ -88,6 +87,7 @@ def ensure_default_run(run_dir: str) -> None:
 def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) -> None:
     """Execute the three notebooks, and record how the run ended.
 
+    record: the record with which the run begins.
     reasons: why an earlier run in the folder, if there is one, is replaced.
     """
     from pipeline.reports import origins  # see `execute_stages`
@@ -132,11 +132,9 @@ def execute_stages(
     inputs: Mapping[str, str] | None = None,
     stages: Iterable[Stage] = STAGES,
 ) -> dict[str, str]:
-    """Execute the notebooks of these stages.
+    """Execute the notebooks of these stages, and return the digests of their results.
 
-    inputs: digests of the code and cells to execute, see `notebooks.execute`.
-
-    Return the digests of their results.
+    values: the parameters. inputs: see `notebooks.execute`.
     """
     # papermill and nbconvert take 0.6 s to import, which a finished run does not need.
     from pipeline.execution import notebooks
@@ -152,7 +150,7 @@ def execute_stages(
 
 
 def finish_run(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report, then record that the run is done."""
+    """Write the report of a run, then record that the run is done."""
     from pipeline.reports import page  # see `execute_stages`
 
     page.write_run_report(folder, record)
@@ -160,11 +158,11 @@ def finish_run(folder: RunFolder, record: RunRecord) -> None:
 
 
 def summarise_metrics(folder: RunFolder) -> str:
-    """Return a run's metrics beside the published ones, and the path of its report."""
+    """Describe a run: metrics beside the published ones, and the path of its report."""
     record, model = folder.read_record(), folder.read_model()
     changed = find_changed_from_original(from_values(record.parameters))
     verdicts = ("", "") if changed else ("equal", "NOT equal")
-    differences = [describe(changed)] if changed else []
+    differences = [format_parameters(changed)] if changed else []
     if not provenance.has_published_helpers(record.inputs):
         differences.append("helpers.py, whose code has been changed")
     metrics = folder.read_metrics().model_dump()
@@ -192,8 +190,8 @@ def write_report(folder: RunFolder) -> Path:
 def write_public_report(run_dir: str, output: Path) -> None:
     """Write a finished run's page without saying when and where the run was made.
 
-    Raises InvalidFile if no run has finished there, and InvalidInput if the output is a
-    file that this project has not made.
+    Raises InvalidFile if no run has finished in the folder, and InvalidInput if the
+    output is a file that this project has not made.
     """
     from pipeline.reports import page  # see `execute_stages`
 

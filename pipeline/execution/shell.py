@@ -1,4 +1,4 @@
-"""Run the cells of a notebook, which come through a pipe, with IPython.
+"""Run the cells of a notebook, which are sent through a pipe, with IPython.
 
 The process sends back each output at once, in exactly the form that a kernel would send
 it. Outputs are sent as JSON, so that no object of a notebook reaches the parent.
@@ -32,7 +32,7 @@ Send = Callable[[str, Mapping[str, object]], None]
 
 
 def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
-    """Run each cell that comes through the pipe, until an empty one or the pipe's end.
+    """Run each cell that arrives through the pipe, until an empty one or its end.
 
     The first message says which code this process has in memory, and the last message
     that it has closed its files. The process then waits for its parent to kill it.
@@ -82,7 +82,7 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
 
 
 def _to_json(value: object) -> object:
-    """Convert a value that JSON does not know, as jupyter_client does."""
+    """Convert a value that JSON cannot represent, as jupyter_client does."""
     return json_default(bytes(value) if isinstance(value, memoryview) else value)
 
 

@@ -1,4 +1,4 @@
-"""Verify a run: make it again in a temporary folder, and compare the results."""
+"""Verify a run: repeat it in a temporary folder, and compare the results."""
 
 import logging
 import shutil
@@ -55,7 +55,9 @@ def verify_each(run_dirs: Sequence[str]) -> None:
 
 
 def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
-    """Run a finished run or point again, and report which of its results are equal.
+    """Repeat a finished run or point, and report which of its results are equal.
+
+    log_line: a function that logs each line of this report.
 
     The run is repeated in a temporary folder. If the source is missing, the images are
     those of the run's data.npz. Results that a BLAS has computed may differ from the
@@ -119,7 +121,7 @@ def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
 def _read_results(folder: RunFolder) -> dict[str, Any]:
     """Return a run's metrics, and the digests of its weights, history and answers.
 
-    If the run has been evaluated, add its test metrics and answers.
+    Test metrics and answers are included if the run has been evaluated.
     """
     facts: dict[str, Any] = dict(folder.read_history()[-1])
     facts |= {"weights in model.npz": folder.read_model().sha256}

@@ -20,14 +20,14 @@ DAMAGE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def to_npz(**arrays: Any) -> bytes:
-    """Return the content of an .npz file."""
+    """Return the content of an .npz file with these arrays."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
 def read_arrays(path: Path, layout: Layout, advice: str) -> Arrays:
-    """Read the arrays of an .npz file.
+    """Return the arrays of an .npz file, by name.
 
     Raises InvalidFile, with this advice, if they do not have this layout.
     """

@@ -29,17 +29,17 @@ class Classes(tuple[str, ...]):
 
     @property
     def nouns(self) -> tuple[str, str]:
-        """Return the noun for one class, and for several."""
+        """Return the word for a class, singular and plural."""
         return ("digit", "digits") if self == DIGITS else ("class", "classes")
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Return the class of each of the ten outputs, in ten characters at most."""
+        """Return the names of the ten outputs, each at most ten characters long."""
         names = (name if len(name) <= 10 else f"{name[:9]}…" for name in self)
         return (*names, *["unused"] * (10 - len(self)))
 
     def to_arrays(self) -> Arrays:
-        """Return the names as an array for a file, or nothing for the ten digits."""
+        """Return the names as an array to store, or an empty dictionary for digits."""
         return {} if self == DIGITS else {"classes": np.array(self)}
 
 
@@ -54,7 +54,7 @@ def find_committed_file(name: str) -> Path:
 
 
 def read_classes(arrays: Arrays) -> Classes:
-    """Return the classes of a file with these arrays."""
+    """Return the names of the classes that a file with these arrays has stored."""
     return Classes(map(str, arrays["classes"])) if "classes" in arrays else DIGITS
 
 
@@ -89,7 +89,7 @@ class Data:
         return digest_arrays(*self.arrays.values())
 
     def without_test(self) -> "Data":
-        """Return the data that a training needs, which is all but the test images."""
+        """Return the data needed for training: everything but the test images."""
         return replace(self, x_test=self.x_test[:0], y_test=self.y_test[:0])
 
     def to_bytes(self) -> bytes:
@@ -112,7 +112,7 @@ class Data:
 def load_source(source: str) -> Data:
     """Load the training and test images of a source, and check them.
 
-    Raises InvalidInput if there is no such source, or if it cannot be used.
+    Raises InvalidInput if the source does not exist or cannot be used.
     """
     path = SAMPLE if source == "sample" else resolve_source(source)
     extras: dict[str, Any] = {}
@@ -139,21 +139,24 @@ def load_source(source: str) -> Data:
     digests = {name: digest_arrays(arrays[name]) for name in SOURCE}
     x_train, y_train = arrays["x_train"].reshape(-1, 784), arrays["y_train"]
     x_test, y_test = arrays["x_test"].reshape(-1, 784), arrays["y_test"]
-    no_images, no_labels = x_train[:0], y_train[:0]  # `split` takes validation images
+    no_images, no_labels = (
+        x_train[:0],
+        y_train[:0],
+    )  # `split_data` takes validation images
     sets = (x_train, y_train, no_images, no_labels, x_test, y_test)
     return Data(*sets, source, digests, **extras)
 
 
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
-    """Load a source and split its images."""
-    return split(load_source(source), num_samples, num_validation)
+    """Load the images of a source, and split them as `split_data` does."""
+    return split_data(load_source(source), num_samples, num_validation)
 
 
-def split(data: Data, num_samples: int, num_validation: int) -> Data:
-    """Split the training images into the first ones, and validation images after them.
+def split_data(data: Data, num_samples: int, num_validation: int) -> Data:
+    """Keep the first training images, and take the next ones as validation images.
 
     Raises InvalidInput if there are too few images. The message suggests sizes that use
-    all of them: a fifth for validation, but at most 1000.
+    all images: a fifth for validation, but at most 1000.
     """
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):

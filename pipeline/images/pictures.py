@@ -1,4 +1,4 @@
-"""Read a folder of pictures, and convert each to the format of MNIST's digits.
+"""Read a folder of pictures, and convert each picture to MNIST's format.
 
 The folder has a sub-folder of pictures for each class.
 """
@@ -57,7 +57,7 @@ def read_folder(folder: Path) -> Pictures:
             problems[STRAY].append(file.relative_to(folder).as_posix())
     for file in files:
         name = file.relative_to(folder).as_posix()
-        grey = read_grey(file)
+        grey = read_greyscale(file)
         image, is_shaded = to_mnist(grey)
         if image is None:
             problems[EMPTY].append(name)
@@ -82,13 +82,13 @@ def read_folder(folder: Path) -> Pictures:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Return the pictures in the folders of classes, sorted, without hidden files."""
+    """Return the sorted paths of the pictures of all classes, without hidden files."""
     files = sorted(folder.glob("[!.]*/[!.]*"), key=lambda file: file.parts)
     return [file for file in files if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
 
 
-def read_grey(file: Path) -> np.ndarray:
-    """Return a picture upright and in grey levels, (H, W) uint8. Raises InvalidFile."""
+def read_greyscale(file: Path) -> np.ndarray:
+    """Read a picture upright and in grey levels, (H, W) uint8. Raises InvalidFile."""
     try:
         with Image.open(file, formats=("PNG", "JPEG")) as stored:
             if stored.mode.startswith("I"):
@@ -102,7 +102,7 @@ def read_grey(file: Path) -> np.ndarray:
 
 
 def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
-    """Convert a picture (H, W) uint8 to MNIST's format, or return None if it is blank.
+    """Convert a picture (H, W) uint8 to MNIST's format, or to None if it is blank.
 
     The ink is cropped, scaled to full contrast and, in proportion, to 20 x 20 pixels,
     and centred by its mass in (28, 28) uint8. But a picture of 28 x 28 pixels that is
@@ -136,15 +136,16 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
     return image, is_shaded
 
 
-def _find_centred_slice(mass: np.ndarray) -> slice:
-    """Return the rows or columns of an image where ink of this mass (n,) is centred."""
-    centre = float(np.average(np.arange(len(mass)) + 0.5, weights=mass))
-    start = min(max(0, round(CENTRE - centre)), SIDE - len(mass))
-    return slice(start, start + len(mass))
+def _find_centred_slice(ink_per_line: np.ndarray) -> slice:
+    """Return the rows or columns of an image to put n lines into, with ink centred."""
+    count = len(ink_per_line)
+    centre = float(np.average(np.arange(count) + 0.5, weights=ink_per_line))
+    start = min(max(0, round(CENTRE - centre)), SIDE - count)
+    return slice(start, start + count)
 
 
 def describe_problem(problem: str, names: Sequence[str]) -> str:
-    """Return a warning that names the first five pictures with a problem."""
+    """Return a warning about a problem, with the first five of the pictures' names."""
     more = ", ..." if len(names) > 5 else ""
     return f"Warning: {problem} ({len(names)}): {', '.join(names[:5])}{more}"
 
@@ -155,7 +156,7 @@ def split_and_mix(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
     classes: the images of each label.
 
     The classes are mixed so evenly that each has about the same share of the first
-    images as of the last ones, which become the validation images.
+    training images as of the last ones, which become the validation images.
     """
     rng = np.random.RandomState(SEED)
     test: list[tuple[float, int, np.ndarray]] = []

@@ -97,11 +97,11 @@ class Diagram(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
         view, _ = super()._repr_mimebundle_(**options) or ({}, {})
         shown = {"name": "diagram", "state": self.state}
-        still, metadata = plots.to_output(draw_still(self), self.alt, live=shown)
+        still, metadata = plots.to_output(draw_static(self), self.alt, live=shown)
         return view | still, metadata
 
 
-def draw_still(diagram: Diagram) -> Figure:
+def draw_static(diagram: Diagram) -> Figure:
     """Draw values as circles, and weights as lines, red above 0 and blue below 0."""
     layers, targets = diagram.layers, diagram.state["targets"]
     rows = max(map(len, layers))

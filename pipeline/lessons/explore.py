@@ -45,7 +45,7 @@ class Reading:
         return int(self.scores.argmax())
 
 
-def load(run_dir: str) -> tuple[Data, Model]:
+def load_run(run_dir: str) -> tuple[Data, Model]:
     """Read the data and the network of a run; make a default run if it is missing."""
     folder = RunFolder(run_dir)
     runs.ensure_default_run(folder.display_path)
@@ -55,7 +55,7 @@ def load(run_dir: str) -> tuple[Data, Model]:
     return folder.read_data(), folder.read_model()
 
 
-def read_image(
+def classify_image(
     model: Model,
     image: np.ndarray,
     dropped: Sequence[int] = (),
@@ -116,7 +116,7 @@ def compute_gradient_times_input(
     return np.asarray(inputs.T * ((weights_0_1 * gate) @ weights_1_2))
 
 
-def describe(reading: Reading) -> str:
+def describe_reading(reading: Reading) -> str:
     """Describe in words the answer, whether it is correct, and what the units do."""
     names, scores, true = reading.classes.outputs, reading.scores, reading.label
     answer, second = np.argsort(-scores, stable=True)[:2]
@@ -133,7 +133,7 @@ def describe(reading: Reading) -> str:
     return text + f"inactive: {total - active - dropped}, dropped: {dropped}."
 
 
-def draw(reading: Reading) -> Figure:
+def draw_reading(reading: Reading) -> Figure:
     """Draw a reading: the image, pixel contributions, scores and hidden units."""
     names, scores = reading.classes.outputs, reading.scores
     figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8))
@@ -204,9 +204,11 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
     def update(self, change: object = None) -> None:
         """Classify the chosen image again, and show a sentence and a picture."""
         reading = self.make_reading(self.index.value, self.dropped.value)
-        alt = f"A panel: choose an image, drop hidden units. {describe(reading)}"
-        self.still, self.metadata = plots.to_output(draw(reading), alt)
-        sentence = escape(describe(reading))
+        alt = (
+            f"A panel: choose an image, drop hidden units. {describe_reading(reading)}"
+        )
+        self.still, self.metadata = plots.to_output(draw_reading(reading), alt)
+        sentence = escape(describe_reading(reading))
         source = f"data:image/png;base64,{self.still['image/png']}"
         picture = f'<img width="864" alt="{sentence}" src="{source}">'
         self.view.value = f'<p role="status">{sentence}</p>{picture}'

@@ -18,8 +18,8 @@ from pipeline.reports import live, page
 from pipeline.reports.markdown import (
     Renderer,
     render_glossary,
+    render_inline,
     render_text,
-    render_words,
 )
 from pipeline.results.files import atomic_write, check_page
 from pipeline.results.run_folder import RunFolder
@@ -34,13 +34,13 @@ MISTAKE = re.compile(r"^\{.*|.*\*Predict.*|^ *[-*+] \[.*", re.M)
 def write_page(source: Path, output: Path) -> None:
     """Write the page of a lesson, which uses the network and images of runs/default."""
     check_page(output)
-    html = render(source.read_text("utf-8"), RunFolder(RUNS / "default"))
+    html = render_lesson(source.read_text("utf-8"), RunFolder(RUNS / "default"))
     if output.parent.resolve() != source.parent.resolve():
         html = page.remove_dead_links(html)
     atomic_write(output, html.encode())
 
 
-def render(text: str, folder: RunFolder) -> str:
+def render_lesson(text: str, folder: RunFolder) -> str:
     """Render the text of a lesson as one page.
 
     Raises InvalidInput if the run is not finished, if a page cannot train it, or if
@@ -77,8 +77,10 @@ def read_section(text: str, renderer: Renderer) -> dict[str, object]:
             diagram = read_diagram(part[2]) if part[1] == "network" else None
             pieces.append({"part": f"lesson_{part[1]}.html.j2", "diagram": diagram})
         elif PIECE.fullmatch(piece) and [mark for mark, *_ in choices].count("x") == 1:
-            asked = render_words(piece.partition("\n")[0].removeprefix("**Predict**: "))
-            words = [[mark, *map(render_words, rest)] for mark, *rest in choices]
+            asked = render_inline(
+                piece.partition("\n")[0].removeprefix("**Predict**: ")
+            )
+            words = [[mark, *map(render_inline, rest)] for mark, *rest in choices]
             pieces.append({"asked": asked, "choices": words})
         elif MISTAKE.search(piece):
             raise InvalidInput(f"This piece of the lesson cannot be read: {piece}")

@@ -195,7 +195,7 @@ def _compare(
     mistakes: the arrays that common mistakes return, by an explanation of each.
     """
     try:
-        found, changed = student_calls.call(function, arguments)
+        found, changed = student_calls.call_function(function, arguments)
     except Exception as error:  # noqa: BLE001 - a student may make any mistake
         student_calls.print_error(function, error)
         return

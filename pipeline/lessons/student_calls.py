@@ -22,7 +22,9 @@ HINTS = {
 Pass = Callable[..., Any]
 
 
-def call(function: Pass, arguments: Mapping[str, Any]) -> tuple[Sequence[Any], str]:
+def call_function(
+    function: Pass, arguments: Mapping[str, Any]
+) -> tuple[Sequence[Any], str]:
     """Call a student's function with copies of its arguments.
 
     Return its result, and the names of the arguments that it has changed.
@@ -53,7 +55,7 @@ def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
     arguments = {name: known[name] for name in names}
     true = reference(*arguments.values())
     try:
-        found, changed = call(function, arguments)
+        found, changed = call_function(function, arguments)
         if any(each is ... for each in found):
             return "is not written yet"
         if changed:

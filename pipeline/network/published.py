@@ -33,7 +33,7 @@ def cut(error: float) -> str:
     return f"{error:.9f}"[:5] if error < 1e-4 else str(error)[:5]
 
 
-def compare(metrics: dict[str, float]) -> list[dict[str, Any]]:
+def compare_with_published(metrics: dict[str, float]) -> list[dict[str, Any]]:
     """Compare a run's metrics with the published ones, and return a row for each.
 
     Errors are compared as the original prints them, accuracies exactly.
@@ -61,7 +61,7 @@ def format_table(
     equal, other: the words in the last column for a metric that is equal, or not.
     has_digits: whether the images are digits; if not, nothing is compared.
     """
-    rows = compare(metrics)
+    rows = compare_with_published(metrics)
     if not has_digits:
         return "\n".join(f"{row['name']:16}{row['ours']:>10}" for row in rows)
     lines = [f"{'':16}{'published':>10}{'this run':>10}"]

@@ -35,7 +35,7 @@ def has_tag(cell: NotebookNode, tag: str) -> bool:
     return tag in cell.metadata.get("tags", ())
 
 
-def drop_cells(notebook: NotebookNode, tag: str) -> NotebookNode:
+def drop_tagged_cells(notebook: NotebookNode, tag: str) -> NotebookNode:
     """Return the notebook without the cells that have a tag."""
     cells = [cell for cell in notebook.cells if not has_tag(cell, tag)]
     return NotebookNode(notebook | {"cells": cells})

@@ -124,7 +124,7 @@ def render_text(source: str, renderer: Renderer) -> str:
     return MarkdownWithMath(renderer).render(source)
 
 
-def render_words(source: str) -> str:
+def render_inline(source: str) -> str:
     """Render a text, such as a heading or a sentence, without a paragraph around it."""
     html = render_text(source, Renderer(["words"]))
     return html.strip().removeprefix("<p>").removesuffix("</p>")

@@ -24,7 +24,7 @@ from pipeline.paths import RUNS, hide_folders, to_display_path
 from pipeline.records import RunRecord
 from pipeline.reports import live, origins
 from pipeline.reports.cells import (
-    drop_cells,
+    drop_tagged_cells,
     fold_set_up,
     read_notebook,
     remove_tasks,
@@ -35,14 +35,9 @@ from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import HELPERS, STAGES
 
-FORMATS = [
-    "text/html",
-    "text/markdown",
-    "image/svg+xml",
-    "image/png",
-    "image/jpeg",
-    "text/plain",
-]
+# The kinds of outputs that a page can show, the preferred ones first.
+FORMATS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg"]
+FORMATS += ["text/plain"]
 MAX_NAME = 200  # bytes, of the 255 that a file's name may have
 MNIST_TAG = "mnist"  # the tag of cells that are only true of MNIST
 ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
@@ -66,7 +61,7 @@ def make_exporter() -> TemplateExporter:
     )
 
 
-def render(
+def render_notebooks(
     notebooks: Mapping[str, NotebookNode],
     title: str,
     origin: Mapping[str, Any] | None = None,
@@ -153,20 +148,20 @@ def write_notebook_report(
     """Write a page of one notebook as it was last executed.
 
     title: a title that replaces the notebook's own.
-    origin: see `render`.
+    origin: see `render_notebooks`.
 
     Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
     file that this project has not made.
     """
     check_page(output)
-    node = drop_cells(read_notebook(notebook), ERROR_CELL)
+    node = drop_tagged_cells(read_notebook(notebook), ERROR_CELL)
     first = next(
         (cell.source for cell in node.cells if cell.cell_type == "markdown"), ""
     )
     heading = re.search("^# (.*)", first, re.M)
     heading_or_name = heading[1] if heading else notebook.stem
     name = title or heading_or_name
-    html = render({notebook.stem: node}, name, origin)
+    html = render_notebooks({notebook.stem: node}, name, origin)
     if title:
         html = HEADING.sub(lambda old: f"{old[1]}{escape(title)}</h1>", html, count=1)
     if output.parent.resolve() != notebook.parent.resolve():
@@ -179,7 +174,7 @@ def remove_dead_links(html: str) -> str:
     return LINK_TO_FOLDER.sub(r"\1", html)
 
 
-def choose_path(name: str) -> Path:
+def choose_page_path(name: str) -> Path:
     """Return the path of a page in runs/reports, named after paths in the project.
 
     A name that is too long for a file is cut, and ends with its digest.
@@ -197,11 +192,7 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     atomic_write(folder.report_path, render_run(folder, record).encode())
 
 
-def render_run(
-    folder: RunFolder,
-    record: RunRecord,
-    is_public: bool = False,
-) -> str:
+def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) -> str:
     """Render the report of a finished run: its result, then its notebooks.
 
     The last notebook comes first, and tasks for the reader are left out.
@@ -213,7 +204,9 @@ def render_run(
     notebooks = {stem: remove_tasks(node) for stem, node in nodes.items()}
     source = str(record.parameters["source"])
     if not origins.is_mnist(source, record.inputs):
-        notebooks = {k: drop_cells(node, MNIST_TAG) for k, node in notebooks.items()}
+        notebooks = {
+            k: drop_tagged_cells(node, MNIST_TAG) for k, node in notebooks.items()
+        }
     # The page has a title of its own, so the headings of its notebooks are lowered.
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), 1))
     place = "" if is_public else describe_place(record)
@@ -265,7 +258,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "metrics": metrics,
         "parameters": parameters,
         "source": parameters.source,
-        "comparisons": published.compare(metrics.model_dump()),
+        "comparisons": published.compare_with_published(metrics.model_dump()),
         "unoriginal": find_changed_from_original(parameters),
         "command": make_command(parameters.model_dump(), run_dir),
         "published_helpers": has_published_helpers(record.inputs),

@@ -1,8 +1,8 @@
-"""Save a training every few seconds, so that it can continue after it was killed.
+"""Save the state of training every few seconds, to continue after an interruption.
 
-A training that was continued gives the same weights, to the last bit, as one without an
-interruption. Only notebooks that a command executes save and load checkpoints. The key
-of a checkpoint is the digest of everything that its training depends on.
+Training that was interrupted and continued gives the same weights, to the last bit, as
+training without an interruption. Only notebooks that a command executes save and load
+checkpoints. A checkpoint's key is the digest of everything that training depends on.
 """
 
 import json
@@ -31,10 +31,10 @@ Generator = np.random.RandomState | np.random.Generator
 
 @dataclass
 class Checkpoint:
-    """What a training needs to continue after an epoch, apart from random generators.
+    """What is needed to continue training after an epoch, apart from random generators.
 
     The learning rate is that of the next epoch. Raises InvalidInput for weights that
-    cannot be stored, so that a training fails before its first epoch, not at its end.
+    cannot be stored, so that training fails before its first epoch, not at its end.
     """
 
     weights: Weights
@@ -46,9 +46,9 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """Save and load the checkpoints of the training of a run.
+    """Save and load the checkpoints of a run.
 
-    Trainings that take less than SECONDS and notebooks that run alone do not write any.
+    Training that takes less than SECONDS and notebooks that run alone write none.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -58,9 +58,9 @@ class Checkpoints:
         self.started_at = self.saved_at
 
     def load(self, *generators: Generator) -> Checkpoint | None:
-        """Read the checkpoint, and set the generators to their states in it.
+        """Read the checkpoint, and restore the states of the random generators from it.
 
-        Return None if there is no checkpoint, or if it belongs to another training.
+        Return None if there is no checkpoint, or if training has other inputs now.
         """
         if not self.key or not self.path.exists():
             return None
@@ -68,7 +68,7 @@ class Checkpoints:
         if progress["key"] != self.key:
             return None
         for generator, state in zip(generators, progress["states"], strict=True):
-            _set_state(generator, state)
+            _restore_generator(generator, state)
         self.started_at -= progress["seconds"]  # so that the next save counts them, too
         epoch = len(progress["history"])
         print(f"Continuing after epoch {epoch}, from {self.path.name}.")
@@ -98,7 +98,7 @@ def _get_state(generator: Generator) -> Any:
     return generator.get_state(legacy=False)
 
 
-def _set_state(generator: Generator, state: Any) -> None:
+def _restore_generator(generator: Generator, state: Any) -> None:
     if isinstance(generator, np.random.Generator):
         generator.bit_generator.state = state
     else:
@@ -106,9 +106,9 @@ def _set_state(generator: Generator, state: Any) -> None:
 
 
 def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """Return the weights of a checkpoint, and the progress of its training.
+    """Return the weights of a checkpoint, and the progress of training, by name.
 
-    Raises InvalidFile if it is missing or damaged.
+    Raises InvalidFile if the file is missing or damaged.
     """
     arrays = read_arrays(path, LAYOUT, ADVICE)
     weights = select_weights(arrays, path, ADVICE)
@@ -116,10 +116,10 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
 
 
 def prepare_to_resume(folder: RunFolder, record: RunRecord) -> RunRecord:
-    """Return the record of a run that begins, with the epoch after which it resumes.
+    """Return the record of a run that starts now, with the epoch to resume after.
 
-    The record also gets the seconds up to that epoch. A checkpoint of another training
-    is deleted, so that the run begins at its first epoch.
+    The record also gets the seconds that the run took up to that epoch. If the folder's
+    checkpoint has another key, it is deleted, and the run starts at its first epoch.
     """
     try:
         _, progress = read_checkpoint(folder.checkpoint_path)

@@ -1,6 +1,6 @@
 """Check whether a folder belongs to this project, lock it, and write files into it.
 
-It belongs to the project if it has the lock file that a run, sweep or stage leaves.
+A folder belongs to the project if it has the lock file of a run, sweep or stage.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pa
 def check_folder(path: Path, marker: str, harmless: tuple[str, ...] = ()) -> None:
     """Raise InvalidInput if a run or a sweep must not write into a folder.
 
-    marker: the file that marks the other kind of result: "sweep.json" if a run wants to
-        write, "run.json" if a sweep does.
+    marker: the file that marks a result of the other kind: "sweep.json" if a run wants
+        to write, "run.json" if a sweep does.
     harmless: the suffixes or names of files that may already be in the folder.
 
     The folder must be new, have this project's lock file, or contain only harmless and
@@ -45,7 +45,7 @@ def check_folder(path: Path, marker: str, harmless: tuple[str, ...] = ()) -> Non
 
 
 def check_parents(path: Path) -> None:
-    """Raise InvalidInput if a folder or a page would be below a file."""
+    """Raise InvalidInput if one of the path's parent folders is a file."""
     for each in path.parents:
         if each.is_file():
             raise InvalidInput(f"{path} is below a file, {each}. Choose another place.")
@@ -100,9 +100,9 @@ def atomic_write(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def check_unchanged(path: Path, now: str, before: str) -> None:
-    """Raise InvalidFile if two digests of a file's content differ."""
-    if now != before:
+def check_unchanged(path: Path, current_digest: str, earlier_digest: str) -> None:
+    """Raise InvalidFile if a file has changed, according to two digests of it."""
+    if current_digest != earlier_digest:
         problem = "has changed since this notebook read it"
         raise InvalidFile(path, problem, "Run this notebook again.")
 
@@ -115,10 +115,10 @@ def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def check_page(path: Path) -> None:
-    """Raise InvalidInput if a page must not be written to the path.
+    """Raise InvalidInput if no page may be written to the path.
 
-    That is so if the path is below a file, is a folder, or is a file that is not a page
-    of this project.
+    A page must not be below a file, and must not replace a folder, or a file that is
+    not a page of this project.
     """
     check_parents(path)
     if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):

@@ -1,4 +1,4 @@
-"""Store a trained network: its weights, and what is needed to use them."""
+"""Store and read a trained network: its weights, and what is needed to use them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ class Model:
     """A trained network: its weights, its normalisation, and the names of its classes.
 
     The weights are float64 matrices, as helpers.py takes and returns them. If the
-    compiled loops do not compute what helpers.py does, the note says that helpers.py
-    has trained the network itself. Otherwise the note is None.
+    network was trained without the compiled loops, by helpers.py itself, the note says
+    so. Otherwise the note is None.
     """
 
     weights: Weights
@@ -74,7 +74,7 @@ def name_weights(weights: Weights) -> dict[str, np.ndarray]:
 def select_weights(arrays: Arrays, path: Path, advice: str) -> Weights:
     """Return the weight matrices among a file's arrays, in the order of the layers.
 
-    Raises InvalidFile if one is missing, or is not a float64 matrix.
+    Raises InvalidFile, with this advice, if one is missing or not a float64 matrix.
     """
     found = {
         name: array for name, array in arrays.items() if name.startswith("weights")

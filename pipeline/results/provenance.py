@@ -1,4 +1,4 @@
-"""Digest what a result depends on, and find what has changed since.
+"""Compute digests of what a result depends on, and find what has changed since.
 
 A result depends on its parameters and on its inputs. Inputs are a flat mapping from
 names to digests or versions: "array x_train" of its source, "cells 02_train" of a
@@ -39,7 +39,7 @@ PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 NETWORK = "code helpers.py"
 HELPERS = ROOT / "helpers.py"
-# Inputs of an evaluation that a training does not depend on.
+# Inputs of an evaluation that training does not depend on.
 EVALUATION_INPUTS = {
     f"cells {EVALUATION.name}",
     *(f"code {name}" for name in EVALUATION_CODE),
@@ -50,7 +50,7 @@ _contents_by_digest: dict[str, bytes] = {}
 
 
 def digest_helpers() -> str:
-    """Return the digest of the helpers.py on disk, and keep its text."""
+    """Return the digest of the helpers.py on disk, and keep its text in memory."""
     text = read_code(HELPERS)
     digest = digest_code(text)
     _contents_by_digest[digest] = text.encode()
@@ -63,9 +63,10 @@ _imported = digest_helpers()  # a notebook imports helpers together with this mo
 def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inputs:
     """Return what these stages of a run depend on, apart from the parameters.
 
-    images: those of the source, or None if they are missing and not compared.
+    images: the images of the source, or None if they are not to be compared.
 
-    Raises InvalidInput if helpers.py has a syntax error, or is not the whole network.
+    Raises InvalidInput if helpers.py has a syntax error, or does not define the
+    complete network.
     """
     check_helpers()
     versions = find_versions(PACKAGES)
@@ -87,7 +88,7 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
 
 
 def check_helpers() -> None:
-    """Raise InvalidInput if the helpers.py on disk cannot be the whole network.
+    """Raise InvalidInput if helpers.py has a syntax error, or imports too much.
 
     It may import only NumPy and the standard library, because no other import is
     recorded with a result. A command checks this before it replaces a result.
@@ -128,7 +129,7 @@ def check_imported_helpers() -> None:
 
 
 def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
-    """Return the inputs of a group, such as "code", without it in the names."""
+    """Return the inputs of a group, such as "code", without its name in theirs."""
     start = f"{group} "
     return {
         name.removeprefix(start): value
@@ -138,27 +139,27 @@ def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
 
 
 def select_training_inputs(inputs: Mapping[str, str]) -> Inputs:
-    """Return the inputs that a training depends on."""
+    """Return those of the inputs that training depends on."""
     return {k: value for k, value in inputs.items() if k not in EVALUATION_INPUTS}
 
 
 def make_training_key(record: RunRecord) -> str:
-    """Return the digest of everything that a training depends on."""
+    """Return the digest of everything that the training of a run depends on."""
     inputs = select_training_inputs(record.inputs)
     text = json.dumps(record.parameters | inputs, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def list_changes(before: RunRecord, now: RunRecord) -> list[str]:
+def list_changes(earlier: RunRecord, current: RunRecord) -> list[str]:
     """Describe each parameter and input that differs between two records.
 
-    What `now` does not contain is not compared.
+    Inputs that `current` does not contain are not compared.
     """
-    old = before.parameters | before.inputs
+    old = earlier.parameters | earlier.inputs
     return [
         f"{name}, which was {_shorten(old.get(name, 'not recorded'))} "
         f"and is {_shorten(value)}"
-        for name, value in (now.parameters | now.inputs).items()
+        for name, value in (current.parameters | current.inputs).items()
         if old.get(name) != value
     ]
 
@@ -170,7 +171,7 @@ def _shorten(value: object) -> str:
 
 
 def has_published_helpers(*inputs: Mapping[str, str]) -> bool:
-    """Return whether helpers.py is the one that reproduces the published metrics."""
+    """Return whether all these inputs, each of a run, have the published helpers.py."""
     return all(each.get(NETWORK) == HELPERS_SHA256 for each in inputs)
 
 
@@ -181,7 +182,7 @@ def find_versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def digest_cells(notebook: Path) -> str:
-    """Return the SHA-256 of the code of a notebook's cells, and keep its content.
+    """Return the SHA-256 of the code of a notebook's cells, and keep the notebook.
 
     Prose, comments, outputs and the values of parameters do not count.
     """
@@ -199,7 +200,7 @@ def digest_cells(notebook: Path) -> str:
 
 
 def get_notebook(path: Path, digest: str) -> bytes:
-    """Return the content of a notebook whose cells had this digest.
+    """Return the content that a notebook had when its cells had this digest.
 
     Raises CommandFailed if the notebook has changed since its digest was recorded.
     """
@@ -212,5 +213,5 @@ def get_notebook(path: Path, digest: str) -> bytes:
 
 
 def get_helpers(inputs: Mapping[str, str]) -> bytes:
-    """Return the content of the helpers.py whose digest is in these inputs."""
+    """Return the text of the helpers.py that these inputs identify by its digest."""
     return _contents_by_digest[inputs[NETWORK]]

@@ -1,7 +1,7 @@
 """Read and write the files of a run.
 
 stages.py lists which notebook writes which files. A stage whose result changes first
-deletes what was made from the old one, so the files in a folder always belong
+deletes what was made from the old result, so the files in a folder always belong
 together. A notebook that runs alone writes nothing into a folder that has a run.json.
 """
 
@@ -59,7 +59,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, namespace: dict[str, Any]) -> "RunFolder":
-        """Check a notebook's parameters and helpers.py, and return its folder.
+        """Check the parameters of a notebook, and helpers.py; return the run's folder.
 
         A notebook calls ``RunFolder.open(globals())``. The variables in BOUND may come
         from other parameters, so they are deleted first. If this raises InvalidInput,
@@ -76,11 +76,12 @@ class RunFolder:
 
     @property
     def is_point(self) -> bool:
+        """Return whether this is the folder of a point of a sweep."""
         return (self.path.parent / "sweep.json").exists()
 
     @property
     def is_run_by_command(self) -> bool:
-        """Return whether a command executes this notebook in this folder."""
+        """Return whether a command executes the run's notebooks in this process."""
         return os.environ.get(RUN_DIR_VARIABLE) == str(self.path)
 
     @property
@@ -159,14 +160,14 @@ class RunFolder:
             raise InvalidInput(f"{problem}. {step}, and restart the kernel, if any.")
 
     def find_helpers(self) -> Path | None:
-        """Return the path of the helpers.py stored with a run or a point's sweep."""
+        """Return the path of the helpers.py that is stored for this run or point."""
         places = [self.helpers_path]
         if self.is_point:
             places.append(self.path.parent / stages.HELPERS)
         return next((path for path in places if path.exists()), None)
 
     def write_data(self, prepared: Data) -> None:
-        """Write data.npz."""
+        """Write the images, split into three sets, as data.npz."""
         self._write_files(stages.PREPARATION, {self.data_path: prepared.to_bytes()})
 
     def write_model(
@@ -179,7 +180,7 @@ class RunFolder:
     ) -> Model:
         """Write history.json and model.npz, and return the model.
 
-        Raises InvalidFile if data.npz has changed since the training read it, and
+        Raises InvalidFile if data.npz is no longer what the network was trained on, and
         Diverged if a weight is not finite, even if the metrics are.
         """
         check_unchanged(self.data_path, self.read_data().sha256, trained_on.sha256)
@@ -213,7 +214,7 @@ class RunFolder:
         self._write_files(stages.EVALUATION, files)
 
     def write_record(self, record: RunRecord) -> None:
-        """Write run.json, and delete the checkpoint of a run that is done."""
+        """Write run.json; if the run is done, delete its checkpoint."""
         atomic_write(self.record_path, records.to_json(record))
         if record.status == Status.DONE:
             self.checkpoint_path.unlink(missing_ok=True)
@@ -279,14 +280,17 @@ class RunFolder:
             expected.pop(self.data_path.name, None)
         return [name for name, digest in expected.items() if now.get(name) != digest]
 
-    def describe_differences(self, now: RunRecord) -> list[str]:
-        """Describe how the run differs from one that would be made now, if it does."""
+    def describe_differences(self, current: RunRecord) -> list[str]:
+        """Describe how the run differs from one that would be made now, if it does.
+
+        current: the record that a run would get now.
+        """
         before = self.find_record()
         if before is None:
             return ["a run.json that is missing or cannot be read"]
         if before.status != Status.DONE:
             last = f"the last run, which did not finish (its status is {before.status})"
-            return [last, *provenance.list_changes(before, now)]
+            return [last, *provenance.list_changes(before, current)]
         problem = "which has been removed or altered since"
         altered = [f"{name}, {problem}" for name in self.list_altered(before)]
-        return provenance.list_changes(before, now) + altered
+        return provenance.list_changes(before, current) + altered

@@ -43,11 +43,11 @@ RUN_FILES = (*CLEARED_FILES, CHECKPOINT, RECORD)
 
 
 def list_earlier_files(stage: Stage) -> list[str]:
-    """Return the names of the files that earlier stages write."""
+    """Return the names of the files that the stages before this one write."""
     earlier = takewhile(lambda each: each != stage, STAGES)
     return [name for each in earlier for name in each.files]
 
 
 def list_stages_from(stage: Stage) -> list[Stage]:
-    """Return a stage and all later ones, which use its results."""
+    """Return a stage and all later stages, which use its results."""
     return [*dropwhile(lambda each: each != stage, STAGES)]

@@ -32,19 +32,21 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_cluster(
-    address: str, wanted: RunRecord, contents: Iterable[bytes]
+    address: str, wanted: RunRecord, data_files: Iterable[bytes]
 ) -> Iterator[Submit]:
-    """Yield a function that trains a point on a worker of a Dask scheduler.
+    """Yield a function that starts to train a point on a worker of a Dask cluster.
 
-    wanted: the record of any point, whose inputs the workers must have.
-    contents: the bytes of each data.npz.
+    address: the address of the cluster's scheduler.
+
+    wanted: the record of any point; the workers must have the same code and versions.
+    data_files: the bytes of each data.npz that the points need.
     """
     check_scheduler(address)
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         check_workers(client, wanted)
         # If a worker is lost, Dask repeats its tasks, but scattered data would be gone.
-        data = {each: client.submit(bytes, each, pure=False) for each in contents}
+        data = {each: client.submit(bytes, each, pure=False) for each in data_files}
         executor = client.get_executor(pure=False)
 
         def submit(folder: RunFolder, record: RunRecord, content: bytes) -> Any:
@@ -61,7 +63,7 @@ def open_cluster(
 
 
 def check_scheduler(address: str) -> None:
-    """Raise InvalidInput if no scheduler answers; a Client could wait for ever."""
+    """Raise InvalidInput if no scheduler answers at the address within TIMEOUT."""
     try:
         options = Security().get_connection_args("client")
         answer = asyncio.wait_for(connect(address, **options), TIMEOUT)
@@ -84,7 +86,7 @@ def watch_workers(client: Client) -> None:
 
 
 def check_workers(client: Client, wanted: RunRecord) -> None:
-    """Raise CommandFailed if a worker cannot train a point with these inputs."""
+    """Raise CommandFailed if a worker does not have the inputs of the wanted record."""
     answers = client.run(describe_incompatibility, to_json(wanted), on_error="return")
     for address, answer in answers.items():
         if isinstance(answer, Exception):
@@ -94,7 +96,7 @@ def check_workers(client: Client, wanted: RunRecord) -> None:
 
 
 def describe_incompatibility(record: bytes) -> str:
-    """Return why this worker cannot train the point of this record, or ""."""
+    """Return why this worker cannot train a point, given its record as JSON, or ""."""
     if multiprocessing.current_process().daemon:
         return "has a nanny, so it cannot start processes: start it with --no-nanny"
     wanted = RunRecord.model_validate_json(record)
@@ -105,6 +107,8 @@ def describe_incompatibility(record: bytes) -> str:
 
 def train_on_worker(point_dir: str, record: bytes, data: bytes) -> Trained:
     """Train a point in a temporary folder, and return its record and files.
+
+    record, data: the contents of run.json and data.npz.
 
     In the files, the temporary folder is replaced with the point's own, `point_dir`.
     """

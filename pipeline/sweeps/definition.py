@@ -53,7 +53,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
 
 
 def _describe_error(error: Any) -> str:
-    """Return an error of pydantic as a line: the place, its value, and the message."""
+    """Describe an error of pydantic in one line: entry, its value, and the message."""
     place = ".".join(map(str, error["loc"])) or "the file"
     return f"{place} is {error['input']!r}: {error['msg']}"
 
@@ -90,7 +90,7 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
 
 
 def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
-    """Yield the values of each point, without those of the base.
+    """Yield the parameters of each point, without those of the entry `base`.
 
     Each candidate of a search is combined with each point of the grid. The entries of
     `points` follow. Each combination and entry gets every seed. If there are only
@@ -109,10 +109,10 @@ def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
 
 
 def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
-    """Yield the different candidates of a random search, one after the other.
+    """Yield the parameters of each candidate of a random search, all different.
 
     For each parameter, in the order of the file, one number is taken from NumPy's
-    RandomState, whose sequence never changes. So the first candidates stay the same if
+    RandomState, whose sequence never changes, so the first candidates stay the same if
     more are drawn. Without a search there is one empty candidate. Raises InvalidInput
     if there are fewer different candidates than requested.
     """
@@ -138,7 +138,7 @@ def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
 
 
 def _compute_quantile(distribution: Distribution, fraction: float, is_int: bool) -> Any:
-    """Return the value of a distribution at this fraction, in [0, 1).
+    """Return the quantile of a distribution for this fraction, in [0, 1).
 
     Numbers are rounded to three significant digits, so they do not depend on how a
     machine rounds the last bit of a power.

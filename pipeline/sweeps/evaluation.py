@@ -1,4 +1,4 @@
-"""Evaluate the selected points of a sweep, and record which used the test images.
+"""Evaluate the selected points of a sweep, and record that they used test images.
 
 Each sweep lists in test_evaluations.jsonl which points were evaluated on test images.
 Lines are only added, never removed, because an evaluation cannot be undone.
@@ -26,14 +26,14 @@ FILE = "test_evaluations.jsonl"
 
 
 def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
-    """Execute 03_evaluate for finished points, after listing them in FILE.
+    """Execute 03_evaluate for finished points, and first list them in FILE.
 
     at_a_time: how many points to evaluate at once.
 
     The images and the code are those that the sweep was started with. Raises
     NotebookFailed if 03_evaluate fails.
     """
-    add_test_evaluations(sweep.path, points)
+    register_test_evaluations(sweep.path, points)
     with open_thread_pool(at_a_time) as threads:
         list(threads.map(partial(_evaluate_point, sweep), points))
 
@@ -48,7 +48,7 @@ def is_evaluated(point: Point) -> bool:
 def _evaluate_point(sweep: Sweep, point: Point) -> None:
     """Execute 03_evaluate for a point, and add its files to the point's record.
 
-    If this process is killed midway, the record names only the files of the
+    If this process is killed midway, the record names only the files of
     training, so the point is evaluated again.
     """
     folder, inputs = point.folder, point.expected_record.inputs
@@ -56,7 +56,7 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
     outputs = {name: record.outputs[name] for name in TRAINING.files}
     record = record.replace(inputs=point.training_record.inputs, outputs=outputs)
     point.record_result(record)
-    atomic_write(folder.data_path, sweep.split(point.parameters).to_bytes())
+    atomic_write(folder.data_path, sweep.split_images(point.parameters).to_bytes())
     atomic_write(folder.helpers_path, sweep.helpers)
     try:
         found = runs.execute_stages(folder, record.parameters, inputs, [EVALUATION])
@@ -78,8 +78,8 @@ def write_report(run_dir: str) -> Path:
     return runs.write_report(folder)
 
 
-def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
-    """Add points that are about to be evaluated to the list of their sweep."""
+def register_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
+    """Add points that are about to be evaluated to the list in a sweep's folder."""
     path = sweep_dir / FILE
     lines = path.read_bytes() if path.exists() else b""
     for point in points:
@@ -93,7 +93,7 @@ def add_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
 
 
 def digest_training_code(inputs: dict[str, str]) -> str:
-    """Return the first digits of a digest of all the code that trains a point."""
+    """Return 12 digits of the digest of all code that trains a point with inputs."""
     trained = provenance.select_training_inputs(inputs)
     names = [name for name in sorted(trained) if name.startswith(("cells ", "code "))]
     code = [trained[name] for name in names]
@@ -101,7 +101,7 @@ def digest_training_code(inputs: dict[str, str]) -> str:
 
 
 def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
-    """Read the list of a sweep, oldest evaluation first.
+    """Read a sweep's list of test evaluations, the oldest first.
 
     It includes points that are no longer in the sweep's file, or that have been trained
     again since. Raises InvalidFile if the list is damaged.
@@ -120,6 +120,7 @@ def describe_test_evaluations(
 ) -> list[str]:
     """Count the evaluated configurations, and say if the selected one came first.
 
+    evaluations: all evaluations of a sweep, the oldest first.
     selected: the ids of the points of the selected configuration.
 
     A configuration that was trained again with other code counts as another one.

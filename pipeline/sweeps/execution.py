@@ -43,8 +43,8 @@ def run_sweep(
 ) -> pd.DataFrame:
     """Train the remaining points of a sweep, and return its table.
 
-    source: the YAML file, its content, or a sweep that was prepared from it.
-    sweep_dir: by default runs/sweeps/NAME; a prepared sweep has its own.
+    source: the YAML file, its content, or a sweep from `prepare_sweep`.
+    sweep_dir: by default runs/sweeps/NAME; ignored if the source is a Sweep.
     workers: how many points to train at a time here; by default one for each core.
     scheduler: the address of a Dask scheduler to use instead.
     retry_failed: whether to train failed points, too.
@@ -76,8 +76,8 @@ def run_sweep(
             write_report(sweep)
     if with_report:
         log.info(f"report: {os.path.relpath(sweep.report_path)}")
-    has_failed = table.is_failed(found, sweep.definition).any()
-    if has_failed or not (found["status"] == Status.DONE).any():
+    any_failed = table.has_failed(found, sweep.definition).any()
+    if any_failed or not (found["status"] == Status.DONE).any():
         raise CommandFailed(table.describe_failures(found, sweep.definition))
     return found
 
@@ -86,14 +86,17 @@ def run_sweep(
 def open_trainer(
     sweep: Sweep, jobs: Sequence[Point], workers: int | None, scheduler: str | None
 ) -> Iterator[training.Submit]:
-    """Yield a function that trains a point, here or on a Dask cluster."""
+    """Yield a function that starts to train a point, here or on a Dask cluster.
+
+    jobs: the points to train. workers, scheduler: see `run_sweep`.
+    """
     if jobs and scheduler:
         # Imported here, because importing distributed takes half a second.
         from pipeline.sweeps import cluster
 
-        contents = {sweep.make_data(point.parameters) for point in jobs}
+        data_files = {sweep.make_training_data(point.parameters) for point in jobs}
         wanted = jobs[0].training_record
-        with cluster.open_cluster(scheduler, wanted, contents) as submit:
+        with cluster.open_cluster(scheduler, wanted, data_files) as submit:
             yield submit
     else:
         if jobs:
@@ -108,7 +111,9 @@ def open_trainer(
 def train_points(
     sweep: Sweep, jobs: Sequence[Point], workers: int | None, scheduler: str | None
 ) -> None:
-    """Train the points, and record each as soon as it has ended.
+    """Train the points in `jobs`, and record each as soon as it has ended.
+
+    workers, scheduler: see `run_sweep`.
 
     sweep.json is written before the first point is trained. From then on, results of
     other code count as outdated. If no point can be trained, the old sweep.json stays.
@@ -123,7 +128,7 @@ def train_points(
             write_results(sweep)
             futures = {}
             for point in jobs:
-                content = sweep.make_data(point.parameters)
+                content = sweep.make_training_data(point.parameters)
                 futures[submit(point.folder, point.training_record, content)] = point
             for future in as_completed(futures):
                 point = futures.pop(future)
@@ -132,7 +137,7 @@ def train_points(
                     write_results(sweep)
                     written_at = time.monotonic()
                 progress.log_point(point)
-    finally:  # after all trainings have ended, also on Ctrl-C
+    finally:  # after all training has ended, also on Ctrl-C
         for point in jobs:
             begun = point.folder.find_record()
             if begun and begun.status == Status.RUNNING:
@@ -157,7 +162,7 @@ def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:
 
 
 def write_results(sweep: Sweep) -> pd.DataFrame:
-    """Write results.csv, without outdated points; return the table with all points."""
+    """Write results.csv without outdated points, and return the table of all points."""
     found = make_table(sweep)
     current = found[found["status"] != Status.OUTDATED]
     content = current.to_csv(index=False, lineterminator="\n")
@@ -168,10 +173,12 @@ def write_results(sweep: Sweep) -> pd.DataFrame:
 def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, bool]:
     """Evaluate the selected configuration, and no others, on the test images.
 
+    at_a_time: how many points to evaluate at once.
+
     Return the table, and whether any of its points had to be evaluated.
     """
     found = make_table(sweep)
-    best, reason = table.select(found, sweep.definition)
+    best, reason = table.select_configuration(found, sweep.definition)
     if best is None or reason:
         log.info(reason)
         return found, False
@@ -223,6 +230,6 @@ def _describe_place(sweep: Sweep) -> str:
     seconds = format_duration(sum(record.duration_s or 0 for record in records))
     where = describe_origins(record.origin for record in records)
     return (
-        f"{times[0]} to {times[-1]} UTC; its trainings took {seconds} together, "
-        f"with those that failed, {where}"
+        f"{times[0]} to {times[-1]} UTC; training its points took {seconds} in total, "
+        f"including points that failed, {where}"
     )

@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 
 from pipeline.network.published import NOTE, format_duration, format_metric
-from pipeline.parameters import describe
+from pipeline.parameters import format_parameters
 from pipeline.records import Status
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
@@ -14,20 +14,20 @@ from pipeline.sweeps.table import find_varied, format_count, make_table
 log = logging.getLogger(__name__)
 
 
-def log_state(sweep: Sweep, left: int) -> None:
-    """Log how many points are done and left, and NOTE if helpers.py is changed."""
+def log_state(sweep: Sweep, remaining: int) -> None:
+    """Log how many points are done and how many remain; log NOTE if it applies."""
     statuses = [point.status for point in sweep.points.values()]
     done = statuses.count(Status.DONE)
-    failed = len(statuses) - done - left
+    failed = len(statuses) - done - remaining
     more = f", {failed:,} failed or diverged before" if failed else ""
     total = format_count(len(statuses), "point")
-    log.info(f"{total}: {done:,} done, {left:,} to run{more}")
-    if left and not has_published_helpers(*sweep.inputs.values()):
+    log.info(f"{total}: {done:,} done, {remaining:,} to run{more}")
+    if remaining and not has_published_helpers(*sweep.inputs.values()):
         log.info(NOTE)
 
 
 class Progress:
-    """Log each point as soon as its training ends, and how long the others will take.
+    """Log each point when its training has ended, and how long the others will take.
 
     total: the number of points to train.
     """
@@ -40,7 +40,7 @@ class Progress:
     def log_point(self, point: Point) -> None:
         self.count += 1
         record = point.record
-        result = describe(point.parameters.model_dump(include=self.names))
+        result = format_parameters(point.parameters.model_dump(include=self.names))
         if record and record.metrics:
             value = format_metric(getattr(record.metrics, self.metric))
             result = f"{self.metric} {value}, {result}"

@@ -1,4 +1,4 @@
-"""Make the sentences and plots of sweep.ipynb."""
+"""Write the sentences of sweep.ipynb, and draw its plot."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ MAX_TICKS = 8  # values that stand side by side on an axis
 
 
 def find_remarks(points: Iterable[Point]) -> list[str]:
-    """Return remarks on the code that trained the points: a note, a changed network."""
+    """Return remarks about the points' code: their notes, and a changed helpers.py."""
     records = [point.record for point in points if point.record]
     remarks = {record.note for record in records if record.note}
     if not all(has_published_helpers(record.inputs) for record in records):
@@ -31,16 +31,16 @@ def find_remarks(points: Iterable[Point]) -> list[str]:
     return sorted(remarks)
 
 
-def find_edges(
-    selected: pd.Series, table: pd.DataFrame, names: Iterable[str]
+def describe_extremes(
+    selected: pd.Series, ranking: pd.DataFrame, parameter_names: Iterable[str]
 ) -> list[str]:
-    """Describe the numbers whose selected value is the smallest or largest one tried.
+    """Describe the parameters whose selected value is the smallest or largest tried.
 
     Of two values, one is always the largest, so at least three values are needed.
     """
     edges = []
-    for name in names:
-        value, tried = selected[name], table[name]
+    for name in parameter_names:
+        value, tried = selected[name], ranking[name]
         count = tried.nunique()
         if count >= 3 and not isinstance(value, str):
             for which, end in (("smallest", tried.min()), ("largest", tried.max())):
@@ -51,10 +51,10 @@ def find_edges(
     return edges
 
 
-def describe_overlap(selected: pd.Series, table: pd.DataFrame) -> list[str]:
-    """Say how many other configurations share a part of the selected one's range."""
+def describe_overlap(selected: pd.Series, ranking: pd.DataFrame) -> list[str]:
+    """Say how many other configurations overlap with the selected one's range."""
     low, high = selected[["lowest", "highest"]]
-    others = table[table["configuration"] != selected["configuration"]]
+    others = ranking[ranking["configuration"] != selected["configuration"]]
     count = sum((others["lowest"] <= high) & (others["highest"] >= low))
     if low == high or not count:
         return []
@@ -63,10 +63,10 @@ def describe_overlap(selected: pd.Series, table: pd.DataFrame) -> list[str]:
 
 
 def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
-    """Return in words a metric's mean, and how certain it is.
+    """Describe a metric's mean over the seeds, and how certain it is.
 
-    values: the metric of each seed; their range is included.
-    images: the number of images that each was measured on.
+    values: the value of each seed; their range is included.
+    images: the number of images that each value was measured on.
 
     For an accuracy, its standard error with this number of images is added. The error
     is not 0, even if all images are classified correctly.
@@ -87,12 +87,12 @@ def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
 
 def draw_configurations(
     ranking: pd.DataFrame,
-    names: Sequence[str],
+    parameter_names: Sequence[str],
     metric: str,
     selected: str,
     drawn: Mapping[str, Distribution],
 ) -> Figure:
-    """Draw the metric of all configurations, in separate axes for each parameter.
+    """Draw the metric of all configurations, in one panel for each parameter.
 
     selected: the key of the configuration that a large dot marks.
     drawn: the distributions that parameters were drawn from.
@@ -101,13 +101,13 @@ def draw_configurations(
     the lowest to the highest result of the seeds. A hollow dot means a missing seed.
     """
     table = ranking.dropna(subset="mean").head(MAX_DRAWN).set_index("configuration")
-    figure = plt.figure(figsize=(5, 2.8 * len(names)), layout="constrained")
-    axes = figure.subplots(len(names), sharey=True, squeeze=False)
-    for axis, name in zip(axes.flat, names, strict=True):
+    figure = plt.figure(figsize=(5, 2.8 * len(parameter_names)), layout="constrained")
+    axes = figure.subplots(len(parameter_names), sharey=True, squeeze=False)
+    for axis, name in zip(axes.flat, parameter_names, strict=True):
         places = _place_values(axis, table[name], drawn.get(name))
-        others = [other for other in names if other != name]
+        others = [other for other in parameter_names if other != name]
         groups = table.groupby(others) if others else [("", table)]
-        _draw_configurations(axis, places, [line for _, line in groups], selected)
+        _draw_parameter_panel(axis, places, [line for _, line in groups], selected)
         axis.set_xlabel(name)
     label = metric.replace("_", " ")
     for axis in axes.flat:
@@ -116,24 +116,24 @@ def draw_configurations(
 
 
 def _place_values(
-    axis: Axes, values: pd.Series, distribution: Distribution | None
+    ax: Axes, values: pd.Series, distribution: Distribution | None
 ) -> pd.Series:
-    """Set the ticks or the scale of an axis, and return the values' places on it.
+    """Set the ticks or scale of a panel's x axis; return the places of values on it.
 
     If there are only a few different values, their places are 0, 1, 2, ...
     """
     different = sorted(values.unique())
     if len(different) <= MAX_TICKS:
-        axis.set_xticks(range(len(different)), different)
+        ax.set_xticks(range(len(different)), different)
         places = {value: place for place, value in enumerate(different)}
         return values.map(places)
     if distribution and distribution.distribution == "log_uniform":
-        axis.set_xscale("log")
+        ax.set_xscale("log")
     return values
 
 
-def _draw_configurations(
-    axis: Axes, places: pd.Series, lines: Sequence[pd.DataFrame], selected: str
+def _draw_parameter_panel(
+    ax: Axes, places: pd.Series, lines: Sequence[pd.DataFrame], selected: str
 ) -> None:
     for line in lines:
         look = SELECTED if selected in line.index else OTHER
@@ -142,9 +142,9 @@ def _draw_configurations(
         below = (line["mean"] - line["lowest"]).clip(0)
         above = (line["highest"] - line["mean"]).clip(0)
         bars: dict[str, Any] = {"fmt": "o-", "markersize": 4, "capsize": 2, **look}
-        axis.errorbar(line["x"], line["mean"], [below, above], **bars)
+        ax.errorbar(line["x"], line["mean"], [below, above], **bars)
         hollow = line[~line["complete"]]
-        axis.plot(hollow["x"], hollow["mean"], "o", markersize=2.5, color="w", zorder=4)
+        ax.plot(hollow["x"], hollow["mean"], "o", markersize=2.5, color="w", zorder=4)
         if selected in line.index:
             own = line.loc[[selected]]
-            axis.plot(own["x"], own["mean"], "o", markersize=9, **look)
+            ax.plot(own["x"], own["mean"], "o", markersize=9, **look)

@@ -1,7 +1,7 @@
 """Represent a sweep: its definition, its folder, its points, and what they need.
 
-`prepare_sweep` makes one from a YAML file to run it, and `read_sweep` reads one that
-has been started.
+`prepare_sweep` makes a sweep from a YAML file, and `read_sweep` reads one that has been
+started.
 """
 
 import logging
@@ -33,8 +33,8 @@ class Point:
     """One point of a sweep, with its record if it has been run.
 
     expected_record: the record it would get if it were trained and evaluated now.
-    changes: how its record differs from the expected one in what its training depends
-        on. If there are any changes, the point is outdated.
+    changes: how its record differs from the expected one in what training depends on.
+        If there are any changes, the point is outdated.
     """
 
     parameters: Parameters
@@ -49,7 +49,7 @@ class Point:
 
     @property
     def training_record(self) -> RunRecord:
-        """Return the record with which a training of the point would begin now."""
+        """Return the record with which the point's training would begin now."""
         inputs = provenance.select_training_inputs(self.expected_record.inputs)
         return self.expected_record.replace(inputs=inputs)
 
@@ -59,8 +59,8 @@ class Point:
             return Status.OUTDATED
         return self.record.status if self.record else None
 
-    def load(self) -> None:
-        """Read the point's record, and compare it with what it would be now."""
+    def read_record(self) -> None:
+        """Read the point's record, and compare it with the one it would get now."""
         self.record, self.changes = self.folder.find_record(), []
         if self.record:
             self.changes = provenance.list_changes(self.record, self.training_record)
@@ -68,9 +68,9 @@ class Point:
     def record_result(
         self, record: RunRecord, files: Mapping[str, bytes] | None = None
     ) -> None:
-        """Store the record of the point's training, here and in its folder.
+        """Store the point's record in this object and in its folder.
 
-        files: those that a worker has sent, by name.
+        files: the files that a worker of a cluster has sent, by name.
         """
         if files:
             self.folder.clear()
@@ -100,7 +100,7 @@ class Sweep:
     """A sweep: its definition, its folder, its points, and what they need.
 
     points: the parameters of each point, by its id.
-    inputs: what a training and an evaluation depend on, for each source of images.
+    inputs: what training and evaluation depend on, for each source of images.
     images: the images of each source; none if the sweep is only read.
     """
 
@@ -146,10 +146,11 @@ class Sweep:
         )
 
     def find_jobs(self, retry_failed: bool) -> list[Point]:
-        """Read the records of all points; return those to train, outdated ones last.
+        """Return the points to train, outdated ones last; log why they are outdated.
 
-        Until these points are trained, their old results do not count. Log why points
-        are trained again.
+        Their old results no longer count. The records of all points are read first.
+
+        retry_failed: whether to train failed points, too.
         """
         unfinished: list[Point] = []
         outdated: list[Point] = []
@@ -161,7 +162,7 @@ class Sweep:
             if not self.definition.random:  # in a search, divergence is a result
                 left.append(Status.DIVERGED)
         for point in self.points.values():
-            point.load()
+            point.read_record()
             if point.status == Status.DONE and point.record:
                 altered = point.folder.list_altered(point.record)
                 files = [name for name in altered if name in TRAINING.files]
@@ -179,19 +180,19 @@ class Sweep:
             log.info(f"{which} outdated and trained again, because of {reason}")
         return unfinished + outdated
 
-    def split(self, point: Parameters) -> Data:
-        """Return the images of a point, in three sets."""
-        sizes = point.num_samples, point.num_validation
-        return data.split(self.images[point.source], *sizes)
+    def split_images(self, values: Parameters) -> Data:
+        """Return the three sets of images of the point that has these parameters."""
+        sizes = values.num_samples, values.num_validation
+        return data.split_data(self.images[values.source], *sizes)
 
-    def make_data(self, point: Parameters) -> bytes:
-        """Return the content of data.npz for the training of a point.
+    def make_training_data(self, values: Parameters) -> bytes:
+        """Return the bytes of data.npz to train the point that has these parameters.
 
-        Points with the same images share one content, which has no test images.
+        Points with the same images share these bytes, which contain no test images.
         """
-        key = point.source, point.num_samples, point.num_validation
+        key = values.source, values.num_samples, values.num_validation
         if key not in self._contents:
-            self._contents[key] = self.split(point).without_test().to_bytes()
+            self._contents[key] = self.split_images(values).without_test().to_bytes()
         return self._contents[key]
 
 
@@ -218,7 +219,7 @@ def prepare_sweep(
     warnings = dict.fromkeys(text for each in images.values() for text in each.warnings)
     sweep = Sweep(definition, path, points, inputs, [*warnings], images)
     for point in points.values():
-        sweep.make_data(point)  # raises if there are too few images
+        sweep.make_training_data(point)  # raises if there are too few images
     return sweep
 
 
@@ -234,5 +235,5 @@ def read_sweep(sweep_dir: Path | str) -> Sweep:
     points = {name: parameters.from_values(each) for name, each in record.ids.items()}
     sweep = Sweep(definition, path, points, record.inputs, record.warnings)
     for point in sweep.points.values():
-        point.load()
+        point.read_record()
     return sweep

@@ -1,4 +1,4 @@
-"""Make the table of a sweep, a row for each point; rank and select configurations.
+"""Make the table of a sweep, with a row for each point; rank its configurations.
 
 Configurations are compared by their mean over the seeds, because a single seed can be
 lucky.
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import InvalidFile
-from pipeline.parameters import NAMES, describe, make_id
+from pipeline.parameters import NAMES, format_parameters, make_id
 from pipeline.paths import BASE
 from pipeline.records import TEST_METRICS, Status, SweepDefinition, TrainingMetrics
 from pipeline.sweeps.sweep import UNFINISHED, Point, Sweep, read_sweep
@@ -25,12 +25,12 @@ ADVICE = {
     Status.DIED: "Give the same command again to train dead points once more, or "
     "remove them from the file",
     Status.FAILED: "The option --retry-failed trains failed points again",
-    Status.DIVERGED: "The same training diverges again: change its parameters",
+    Status.DIVERGED: "The same parameters diverge again: change them",
 }
 
 
 def make_config_key(values: Any) -> str:
-    """Return the key of a configuration: the id of all parameters except the seed."""
+    """Return the key of a configuration: the id of its parameters without the seed."""
     return make_id({name: values[name] for name in CONFIGURATION})
 
 
@@ -60,8 +60,8 @@ def _make_row(point: Point) -> dict[str, object]:
     return row | {name: getattr(record, name, None) for name in TIMES}
 
 
-def rank(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
-    """Return a row for each configuration, the best first.
+def rank_configurations(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
+    """Return a row for each configuration of a sweep's table, the best first.
 
     A row has the parameters except the seed, the number of its `points`, the number of
     `seeds` that have finished, and the `mean`, the `lowest` and the `highest` value of
@@ -103,15 +103,18 @@ def _make_sort_key(means: pd.Series, metric: str) -> pd.Series:
     return (means if metric.endswith("error") else -means).round(12)
 
 
-def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | None, str]:
-    """Return the best configuration, a row of the ranking, and why it is not selected.
+def select_configuration(
+    table: pd.DataFrame, sweep: SweepDefinition
+) -> tuple[pd.Series | None, str]:
+    """Return the best configuration (a row of the ranking) and a reason.
 
-    The reason is "" if it is selected. If the sweep has not ended, the configuration
-    only leads, and the reason says so. If there is nothing to select, the configuration
-    is None. Only complete ones are selected. If a point has died, nothing is, because
-    the next start of the sweep trains it again, and may select another configuration.
+    The reason says why the configuration cannot be selected yet, and is "" if it is
+    selected. If the sweep has not ended, the best configuration so far is returned. If
+    there is nothing to select, it is None. Only complete ones are selected. If a point
+    has died, nothing is selected, because the next start of the sweep trains that point
+    again, and may select another configuration.
     """
-    best = rank(table, sweep).iloc[0]
+    best = rank_configurations(table, sweep).iloc[0]
     if best["seeds"] == 0:
         return None, "Nothing is selected: no point has finished"
     if table["status"].isin(LEFT).any():
@@ -131,7 +134,7 @@ def select(table: pd.DataFrame, sweep: SweepDefinition) -> tuple[pd.Series | Non
 
 
 def find_points(table: pd.DataFrame, best: pd.Series) -> list[str]:
-    """Return the ids of the finished points of a configuration."""
+    """Return the ids of the finished points of a configuration, such as the best."""
     done = table[table["status"] == Status.DONE]
     return list(done.loc[done["configuration"] == best["configuration"], "id"])
 
@@ -141,10 +144,10 @@ def find_varied(table: pd.DataFrame) -> list[str]:
     return [name for name in CONFIGURATION if table[name].nunique() > 1]
 
 
-def is_failed(table: pd.DataFrame, sweep: SweepDefinition) -> pd.Series:
-    """Return for each point whether it ended without a result.
+def has_failed(table: pd.DataFrame, sweep: SweepDefinition) -> pd.Series:
+    """Return, for each point of a sweep's table, whether it ended without a result.
 
-    If the training of a candidate of a search diverges, that counts as a result.
+    If a candidate of a random search diverges, that counts as a result.
     """
     not_failed = [*LEFT, Status.DONE]
     if sweep.random:
@@ -152,33 +155,34 @@ def is_failed(table: pd.DataFrame, sweep: SweepDefinition) -> pd.Series:
     return ~table["status"].isin(not_failed)
 
 
-def describe_values(row: pd.Series, names: Sequence[str]) -> str:
-    """Return these parameters of a row as text."""
-    return describe({name: row[name] for name in names}) or "the only configuration"
+def describe_values(row: pd.Series, parameter_names: Sequence[str]) -> str:
+    """Return the values of these parameters in a row of a table, as text."""
+    values = {name: row[name] for name in parameter_names}
+    return format_parameters(values) or "the only configuration"
 
 
 def describe_seeds(best: pd.Series) -> str:
-    """Return ", mean of 3 seeds", ", 2 of 3 seeds", or "" for a single seed."""
+    """Describe a configuration's seeds: ", mean of 3 seeds", ", 2 of 3 seeds" or ""."""
     if best["seeds"] < best["points"]:
         return f", {best['seeds']} of {best['points']} seeds"
     return f", mean of {best['seeds']} seeds" if best["seeds"] > 1 else ""
 
 
 def describe_selection(
-    best: pd.Series | None, reason: str, names: Sequence[str]
+    best: pd.Series | None, reason: str, parameter_names: Sequence[str]
 ) -> str:
-    """Describe what is selected, what leads so far, or why nothing is selected."""
+    """Describe what `select_configuration` returned: a configuration and a reason."""
     if best is None:
         return reason
-    return f"{reason or 'selected'}: {describe_values(best, names)}"
+    return f"{reason or 'selected'}: {describe_values(best, parameter_names)}"
 
 
 def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
-    """Describe the points that have failed or diverged, and what to do about them.
+    """Describe the points of a sweep's table that have failed, and what to do about it.
 
     Points with equal errors share a line. At most 20 such lines are returned.
     """
-    failed = table[is_failed(table, sweep)]
+    failed = table[has_failed(table, sweep)]
     if failed.empty:  # all candidates of a search have diverged
         failed = table[table["status"] == Status.DIVERGED]
     lines = [f"{len(failed)} of {format_count(len(table), 'point')} did not finish:"]
@@ -193,7 +197,7 @@ def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
 
 
 def format_count(number: int, noun: str) -> str:
-    """Return "1 point", "2 points" and so on."""
+    """Return a number with its noun: "1 point", "2 points" and so on."""
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
@@ -206,7 +210,7 @@ def find_selected(run_dir: str) -> list[str]:
         return [run_dir]
     sweep = read_sweep(run_dir)
     table = make_table(sweep)
-    best, reason = select(table, sweep.definition)
+    best, reason = select_configuration(table, sweep.definition)
     if best is None or reason:
         is_unfinished = table["status"].isin(LEFT).any()
         step = "Run the sweep again." if is_unfinished else ""

@@ -1,6 +1,6 @@
-"""Train a point of a sweep: a run of which only 02_train is executed at first.
+"""Train a point of a sweep. A point is a run of which only 02_train is executed.
 
-It is evaluated later, if its sweep selects it.
+If its sweep selects the point, it is evaluated later.
 """
 
 import time
@@ -18,18 +18,19 @@ from pipeline.results.stages import TRAINING
 
 # The record of a point that has been trained, and its files if they are elsewhere.
 Trained = tuple[RunRecord, dict[str, bytes]]
-# A function that starts a training, with the arguments of `train_point`.
+# A function that starts to train a point, with the arguments of `train_point`.
 Submit = Callable[[RunFolder, RunRecord, bytes], "Future[Trained]"]
 
 
-def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> Trained:
-    """Train a point by executing 02_train in its folder; return its record, no files.
+def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Trained:
+    """Execute 02_train in a point's folder; return the point's record, and no files.
 
-    content: the bytes of data.npz, which is in the folder only while the point trains.
+    record: the record with which training begins.
+    data_file: the bytes of data.npz, which is in the folder only during training.
 
     run.json says that the point is running until the caller writes the returned record.
-    A failure of the training is recorded, and no error is raised. Raises CommandFailed
-    if the project's code has changed since the command started.
+    If training fails, the failure is recorded, and no error is raised. Raises
+    CommandFailed if the project's code has changed since the command started.
     """
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 
@@ -39,7 +40,7 @@ def train_point(folder: RunFolder, record: RunRecord, content: bytes) -> Trained
     started, earlier_s = time.monotonic(), record.duration_s or 0
     folder.write_record(record)
     folder.clear()
-    atomic_write(folder.data_path, content)
+    atomic_write(folder.data_path, data_file)
     try:
         notebooks.execute(
             TRAINING.notebook,

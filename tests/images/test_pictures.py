@@ -114,7 +114,7 @@ def test_each_image_keeps_its_label_and_each_part_of_a_split_has_all_classes(tmp
     assert len(labels) == 400
     whole = data.load_source(str(tmp_path))
     assert whole.classes == data.DIGITS
-    split = data.split(whole, len(whole.x_train) - 40, 40)
+    split = data.split_data(whole, len(whole.x_train) - 40, 40)
     for name in ("train", "validation", "test"):
         x, y = split.arrays[f"x_{name}"], split.arrays[f"y_{name}"]
         assert [labels.pop(image.tobytes()) for image in x] == [*map(str, y)]

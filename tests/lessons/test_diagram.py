@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from pipeline.errors import InvalidInput
-from pipeline.lessons.diagram import Diagram, draw_still
+from pipeline.lessons.diagram import Diagram, draw_static
 
 ON_PAPER = [[[1, -2], [2, 1], [-1, 0]], [[1, 2], [-1, 1]]]  # whole numbers, 3-2-2
 
@@ -52,7 +52,7 @@ def test_a_view_has_its_still_its_text_and_its_state_beside_the_widget():
 
 
 def test_a_still_shows_weights_above_0_in_red_and_those_below_in_blue():
-    (axis,) = draw_still(Diagram(ON_PAPER, [1, 2, 3], [0, 1])).axes
+    (axis,) = draw_static(Diagram(ON_PAPER, [1, 2, 3], [0, 1])).axes
     weights = [weight for matrix in ON_PAPER for row in matrix for weight in row]
     assert [float(text.get_text()) for text in axis.texts[:10]] == weights
     for weight, line in zip(weights, axis.lines[:10], strict=True):

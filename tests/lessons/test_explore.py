@@ -45,7 +45,7 @@ def test_contributions_follow_the_formula():
 @pytest.mark.parametrize("dropped", [(), (0, 7, 31)])
 def test_an_image_is_read_as_by_a_network_without_the_dropped_units(sample, dropped):
     image = sample["x_test"][0]
-    reading = explore.read_image(MODEL, image, dropped)
+    reading = explore.classify_image(MODEL, image, dropped)
     kept = [unit for unit in range(40) if unit not in dropped]
     weights = MODEL.weights[0][:, kept], MODEL.weights[1][kept]
     (scores,) = helpers.predict(image[np.newaxis], weights, 510)
@@ -69,18 +69,18 @@ def reading():
 
 
 def test_describe_has_answer_second_label_and_every_unit_once(reading):
-    text = explore.describe(reading)
+    text = explore.describe_reading(reading)
     numbers = re.findall(r"\d(?:\.\d+)?", text)
     assert numbers == ["1", "0.90", "2", "0.50", "2", "5", "1", "2", "2"]
     assert "mistake" in text
-    assert "mistake" not in explore.describe(replace(reading, label=1))
-    assert "digit" not in explore.describe(replace(reading, label=None))
+    assert "mistake" not in explore.describe_reading(replace(reading, label=1))
+    assert "digit" not in explore.describe_reading(replace(reading, label=None))
     named = replace(reading, classes=Classes(("cat", "a dog", "hippopotamus")))
-    assert "hippopota…" in explore.describe(named)
+    assert "hippopota…" in explore.describe_reading(named)
 
 
 def test_the_drawing_shows_scores_active_and_dropped_units(reading):
-    figure = explore.draw(reading)
+    figure = explore.draw_reading(reading)
     _, pixels, scores, units, _ = figure.axes
     check_signs(pixels.images[0])
     assert [scores.get_xlabel(), units.get_xlabel()] == ["score", "hidden unit"]
@@ -111,7 +111,7 @@ def test_the_panel_reads_what_is_chosen(sample):
 
     def read(place, dropped):
         label = int(sample["y_test"][place])
-        return explore.read_image(named, sample["x_test"][place], dropped, label)
+        return explore.classify_image(named, sample["x_test"][place], dropped, label)
 
     panel = explore.ReadingPanel(read, 5, 40)
     assert "The class is 7" in panel.view.value
@@ -139,18 +139,18 @@ def test_load_makes_a_default_run_where_its_folder_is_missing_and_no_other(
     run = mock.Mock(side_effect=copy)
     monkeypatch.setattr(execution_runs, "run", run)
     for _ in range(2):  # the second time it is there
-        data, model = explore.load("runs/default")
+        data, model = explore.load_run("runs/default")
     run.assert_called_once_with(Parameters(), "runs/default")
     assert (len(data.x_train), model.weights[0].shape) == (1000, (784, 40))
     with pytest.raises(InvalidFile, match=r"data\.npz"):
-        explore.load("runs/other")
+        explore.load_run("runs/other")
     folder = RunFolder("runs/default")
     record = folder.read_record()
     other = record.inputs | {"code helpers.py": "0" * 64}
     folder.write_record(record.replace(inputs=other))
     with pytest.raises(InvalidInput, match=r"helpers\.py"):
-        explore.load("runs/default")
+        explore.load_run("runs/default")
     folder.write_record(record.replace(status="failed"))
     with pytest.raises(InvalidFile, match="runs/default"):
-        explore.load("runs/default")
+        explore.load_run("runs/default")
     run.assert_called_once()

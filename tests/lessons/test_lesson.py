@@ -19,7 +19,7 @@ QUESTION = "**Predict**: Which?\n\n- [x] One.\n  Yes.\n- [ ] Two.\n  No.\n"
 def write_lesson(folder, run, text=TEXT):
     """Write the page of a lesson with the network of a run, and return its path."""
     path = folder / "lesson.html"
-    path.write_text(lessons.render(text, RunFolder(run)))
+    path.write_text(lessons.render_lesson(text, RunFolder(run)))
     return path
 
 

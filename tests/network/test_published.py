@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.network.published import (
-    compare,
+    compare_with_published,
     compute_wilson_interval,
     cut,
     format_table,
@@ -26,12 +26,14 @@ def test_cut_prints_errors_as_the_original():
 
 
 def test_compare_finds_the_published_metrics_equal_and_no_others():
-    assert all(row["equal"] for row in compare(OURS))
+    assert all(row["equal"] for row in compare_with_published(OURS))
     for name in OURS:
-        rows = compare(OURS | {name: OURS[name] + 0.001})
+        rows = compare_with_published(OURS | {name: OURS[name] + 0.001})
         different = [row["name"] for row in rows if not row["equal"]]
         assert different == [name.replace("_", " ")]
-    assert not compare(OURS | {"test_accuracy": np.nextafter(0.7942, 1)})[3]["equal"]
+    assert not compare_with_published(
+        OURS | {"test_accuracy": np.nextafter(0.7942, 1)}
+    )[3]["equal"]
 
 
 def test_format_table_compares_digits_alone():

@@ -290,7 +290,7 @@ def test_a_page_reads_as_python_does(run_node, sample):
     """
     first, second = map(encode, weights)
     answer = run_node(script, first=first, second=second, image=encode(image))
-    expected = explore.read_image(model, image)
+    expected = explore.classify_image(model, image)
     assert answer["answer"] == expected.answer
     assert answer["second"] == np.argsort(expected.scores)[-2]
     scores = compiled.predict(image[None], weights, 300.0)[0]

@@ -34,7 +34,7 @@ def render(*cells, **others):
     node = new_notebook(
         cells=[new_markdown_cell(c) if isinstance(c, str) else c for c in cells]
     )
-    return parse(page.render({"02_train": node, **others}, "A title"))
+    return parse(page.render_notebooks({"02_train": node, **others}, "A title"))
 
 
 def make_code(source, *outputs):
@@ -356,7 +356,7 @@ def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
 def test_pages_of_different_names_have_different_paths_that_can_be_written(
     name, tmp_path
 ):
-    paths = {tmp_path / page.choose_path(name + end).name for end in "ab"}
+    paths = {tmp_path / page.choose_page_path(name + end).name for end in "ab"}
     assert len(paths) == 2
     for path in paths:
         atomic_write(path, b"")

@@ -10,7 +10,7 @@ from pipeline.parameters import from_values, make_id
 from pipeline.records import Status, TrainingMetrics
 from pipeline.sweeps.definition import list_points, read_definition
 from pipeline.sweeps.sweep import Sweep
-from pipeline.sweeps.table import make_table, rank
+from pipeline.sweeps.table import make_table, rank_configurations
 from tests.conftest import VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}
@@ -100,4 +100,4 @@ def make_ranking(values):
         for (size, rate, seed), value in values.items()
     ]
     definition, table = make_points(points)
-    return rank(table, definition)
+    return rank_configurations(table, definition)

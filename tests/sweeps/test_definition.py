@@ -13,10 +13,10 @@ from pipeline.sweeps.definition import (
 from pipeline.sweeps.table import (
     find_points,
     find_varied,
-    is_failed,
+    has_failed,
     make_table,
-    rank,
-    select,
+    rank_configurations,
+    select_configuration,
 )
 from tests.conftest import EPOCH, VALIDATED
 from tests.sweeps.conftest import QUICK, end, make_points, make_sweep, write
@@ -101,7 +101,7 @@ def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     definition, table = make_points(points)
     keys = list(table["configuration"])
     assert keys[0] == keys[2]
-    assert len(set(keys)) == len(rank(table, definition)) == 3
+    assert len(set(keys)) == len(rank_configurations(table, definition)) == 3
     assert find_varied(table) == ["hidden_size", "epochs"]
     assert find_varied(table[::2]) == []
 
@@ -134,7 +134,7 @@ def test_configurations_are_ranked_by_their_means_and_the_complete_first(
         ({"hidden_size": size, "seed": seed}, each) for size, seed, each in values
     ]
     definition, table = make_points(points, f"{split}_{measure}")
-    assert list(rank(table, definition)["hidden_size"]) == order
+    assert list(rank_configurations(table, definition)["hidden_size"]) == order
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,16 @@ def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(
         for point in sweep.points.values():
             others = VALIDATED | {other: sizes[point.parameters.hidden_size]}
             end(point, 0.5, metric, others)
-        assert rank(make_table(sweep), definition)["hidden_size"][0] == 20
+        assert (
+            rank_configurations(make_table(sweep), definition)["hidden_size"][0] == 20
+        )
 
 
 def test_a_training_metric_needs_no_validation_images(tmp_path):
     base = {"num_validation": 0}
     assert read_points_of(write(tmp_path / "s.yaml", base=base, select="train_error"))
     definition, table = make_points([({}, 0.5)], "train_accuracy", EPOCH)
-    assert rank(table, definition)["mean"][0] == 0.5
+    assert rank_configurations(table, definition)["mean"][0] == 0.5
 
 
 LOW = [(1, 1, 0.5), (1, 2, 0.5), (1, 3, 0.5)]  # complete, but the worst
@@ -193,14 +195,14 @@ def test_only_complete_configurations_compete_after_all_points_have_ended(
     definition, table = make_points(points)
     if status:
         table.loc[len(values) - 1, "status"] = status
-    best, found = select(table, definition)
+    best, found = select_configuration(table, definition)
     assert (best is not None and best["hidden_size"]) == (selected or False)
     assert reason in found
     assert bool(reason) == bool(found)
     if status == "died":
         for part in (table["id"][5], "hidden_size 2, seed 3", "same command", "file"):
             assert part in found
-        assert list(is_failed(table, definition)) == [False] * 5 + [True]
+        assert list(has_failed(table, definition)) == [False] * 5 + [True]
 
 
 SEARCH = {
@@ -296,7 +298,7 @@ def test_committed_definitions_are_sweeps_and_their_results_are_theirs(path):
     table = make_table(sweep).set_index("id", drop=False)
     for column in ("status", "configuration"):
         assert table[column].equals(results[column])
-    best = rank(table, definition).iloc[0]
+    best = rank_configurations(table, definition).iloc[0]
     tested = results["test_accuracy"].dropna()
     assert set(find_points(table, best)) == set(tested.index)
     guide = (NOTEBOOKS / "sweeps" / "README.md").read_text()

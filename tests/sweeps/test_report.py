@@ -91,7 +91,7 @@ def test_a_selected_value_at_an_edge_of_three_or_more_is_named():
     values = {"hidden_size": [30, 10, 20], "learning_rate": [0.2, 0.1, 0.3]}
     values |= {"epochs": [9, 9, 1], "source": ["c", "b", "a"]}
     table = pd.DataFrame(values)
-    edges = report.find_edges(table.iloc[0], table, values)
+    edges = report.describe_extremes(table.iloc[0], table, values)
     assert edges == ["at the edge: hidden_size 30 is the largest of 3"]
 
 
