@@ -200,10 +200,8 @@ def describe_verdict(compared: Comparison) -> str:
         only_a, only_b, p = compare_pair(*compared.correct)
         is_sure = p < 1 - CONFIDENCE
         b_leads = only_b > only_a
-        holds = (
-            "by more than the luck of the test images, "
-            "but other seeds may give another result"
-        )
+        holds = "by more than the luck of the test images, but other seeds may "
+        holds += "give another result"
         cause = "The luck of the test images"
         a, b = (f"{100 * share:.2f}" for share in compared.correct.mean(axis=1))
         count = f"{len(compared.data.y_test):,} test images"

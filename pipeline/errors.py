@@ -65,10 +65,8 @@ class NotebookFailed(PipelineError):
 class Diverged(NotebookFailed):
     """The training error is no longer a finite number."""
 
-    ADVICE = (
-        "Make learning_rate smaller, at first by a factor of ten, or make "
-        "normalisation larger."
-    )
+    ADVICE = "Make learning_rate smaller, at first by a factor of ten, or make "
+    ADVICE += "normalisation larger."
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "diverged")

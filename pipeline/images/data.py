@@ -77,11 +77,8 @@ class Data:
     @property
     def arrays(self) -> Arrays:
         """Return the six arrays, in the order of the fields."""
-        return {
-            name: array
-            for name, array in vars(self).items()
-            if name[:2] in ("x_", "y_")
-        }
+        fields = vars(self).items()
+        return {name: array for name, array in fields if name[:2] in ("x_", "y_")}
 
     @property
     def sha256(self) -> str:
@@ -133,9 +130,8 @@ def load_source(source: str) -> Data:
         raise InvalidInput(f"{problem}. Nothing of that kind is at {path}.")
     for name in ("y_train", "y_test"):
         if len(arrays[name]) == 0 or arrays[name].max() > 9:
-            raise InvalidInput(
-                f"{source}: {name} must hold labels from 0 to 9, at least one."
-            )
+            allowed = "labels from 0 to 9, at least one"
+            raise InvalidInput(f"{source}: {name} must hold {allowed}.")
     digests = {name: digest_arrays(arrays[name]) for name in SOURCE}
     x_train, y_train = arrays["x_train"].reshape(-1, 784), arrays["y_train"]
     x_test, y_test = arrays["x_test"].reshape(-1, 784), arrays["y_test"]

@@ -2,7 +2,8 @@
 
 In JupyterLab and in the page of a notebook, small.js draws a network from its state and
 makes it interactive. Where scripts do not run, as on GitHub, a still picture is shown.
-The other functions draw a descent, directions, the original's slip, and one pass.
+The other functions draw steps down a loss, directions of gradients, the original's
+slip, and one pass through the network.
 """
 
 import itertools
@@ -35,7 +36,7 @@ class Diagram(anywidget.AnyWidget):
     has_switches: whether to show a switch that flips the signs of all weights, and one
         that gives a silent unit the slope 1. The unit has to be silent at first.
 
-    Raises InvalidInput if the shapes do not fit.
+    Raises InvalidInput if the shapes do not match.
     """
 
     _esm = live.read_widget("diagram")
@@ -85,7 +86,7 @@ class Diagram(anywidget.AnyWidget):
 
     @property
     def alt(self) -> str:
-        """Return the text alternative: the size, the scores and the loss."""
+        """Return the picture's text alternative: the size, the scores and the loss."""
         layers, targets = self.layers, self.state["targets"]
         size = "-".join(str(len(layer)) for layer in layers)
         scores = " and ".join(f"{score:.4g}" for score in layers[-1])
@@ -102,7 +103,7 @@ class Diagram(anywidget.AnyWidget):
 
 
 def draw_static(diagram: Diagram) -> Figure:
-    """Draw values as circles, and weights as lines, red above 0 and blue below 0."""
+    """Draw a network: values as circles, weights as lines (red above 0, blue below)."""
     layers, targets = diagram.layers, diagram.state["targets"]
     rows = max(map(len, layers))
     figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * rows), layout="constrained")
@@ -139,7 +140,10 @@ def draw_static(diagram: Diagram) -> Figure:
 def draw_descent(
     loss: Callable[[Any], Any], paths: Mapping[str, Sequence[float]]
 ) -> Figure:
-    """Draw a loss as a function of one weight, and each path of weights as steps."""
+    """Draw a loss as a function of one weight, and steps on it, in one plot per path.
+
+    paths: by title, the values that the weight takes one after the other.
+    """
     figure, axes = plt.subplots(1, len(paths), figsize=(9, 3), sharex=True, sharey=True)
     every = np.concatenate(list(paths.values()))
     curve = np.linspace(every.min() - 0.2, every.max() + 0.2, 200)
@@ -153,9 +157,10 @@ def draw_descent(
 
 
 def draw_directions(cosines: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw directions as lines from one point, at their angles to the mean.
+    """Draw directions of gradients as lines from one point, in one plot per title.
 
-    cosines: by title, the cosine of the angle between each direction and the mean.
+    cosines: the cosine of the angle between each gradient and the mean gradient, which
+        is drawn as a horizontal line.
     """
     figure, axes = plt.subplots(1, len(cosines), figsize=(9, 2.9), squeeze=False)
     for axis, (title, each) in zip(axes[0], cosines.items(), strict=True):
@@ -203,7 +208,7 @@ def draw_pass(
 ) -> tuple[Figure, str]:
     """Draw one image's forward pass through the layers, and below it the backward pass.
 
-    inputs, target: (1, 784) and (1, 10).
+    inputs, target: the image, scaled, (1, 784), and its one-hot label, (1, 10).
 
     Return the figure and its text alternative. The gradients are shown for the hidden
     unit with the largest error signal.

@@ -20,7 +20,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 def check(exercise: int, answer: Any) -> None:
-    """Print whether an answer is correct, by the digest of its text.
+    """Print whether the answer to this exercise (a number) is correct, by its digest.
 
     A number may be written in any way, for example as 24720, 24720.0 or "24720".
     """
@@ -31,7 +31,7 @@ def check(exercise: int, answer: Any) -> None:
 def check_derivative(
     exercise: int, loss: Function, signal: Function, shape: tuple[int, ...]
 ) -> None:
-    """Print whether a loss and its error signal are correct.
+    """Print whether a loss and its error signal, both functions, are correct.
 
     Both are computed at a random point, an array of this shape. The loss is checked by
     the digest of its value, and the error signal, its derivative, by central
@@ -44,10 +44,8 @@ def check_derivative(
     if not _is_correct(exercise, f"{loss(at.copy()):.6f}"):
         verdict = "not correct: the loss is another one"
     elif not np.allclose(derivative, signal(at.copy()), rtol=0, atol=1e-6):
-        verdict = (
-            "not correct: the loss is correct, but the error signal is not its "
-            "derivative"
-        )
+        problem = "the loss is correct, but the error signal is not its derivative"
+        verdict = f"not correct: {problem}"
     else:
         verdict = "correct"
     print(f"exercise {exercise}: {verdict}")

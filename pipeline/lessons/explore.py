@@ -1,4 +1,4 @@
-"""Explore how a network classifies an image, with the panel of explore.ipynb."""
+"""Show how a network classifies an image, for the panel of explore.ipynb."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,8 @@ from pipeline.reports import plots
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
 
-NO_PICTURE = (
-    "This network has no such picture:\nits helpers.py computes in another way."
-)
+NO_PICTURE = "This network has no such picture:\n"
+NO_PICTURE += "its helpers.py computes in another way."
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ class Reading:
 
 
 def load_run(run_dir: str) -> tuple[Data, Model]:
-    """Read the data and the network of a run; make a default run if it is missing."""
+    """Return the data and the network of a run; make a default run if it is missing."""
     folder = RunFolder(run_dir)
     runs.ensure_default_run(folder.display_path)
     if folder.record_path.exists():
@@ -61,9 +60,9 @@ def classify_image(
     dropped: Sequence[int] = (),
     label: int | None = None,
 ) -> Reading:
-    """Apply the network to an image (784,) uint8, with these hidden units dropped.
+    """Classify an image (784,) uint8 with the network of a model.
 
-    dropped: indices of hidden units.
+    dropped: the indices of the hidden units to drop.
     label: the label, if it is known.
     """
     units = model.weights[0].shape[1]
@@ -89,7 +88,9 @@ def compute_contributions(
 ) -> np.ndarray | None:
     """Return the contributions of the pixels to the scores: (784, 10).
 
-    Return None if they do not add up to the scores of a network that was changed.
+    inputs: (1, 784), scaled. mask: (1, H), 0 for dropped units and 1 for others.
+
+    Return None if they do not add up to the scores (10,), as in a changed network.
     """
     size = mask.shape[1]
     if [matrix.shape for matrix in weights] != [(784, size), (size, 10)]:
@@ -104,8 +105,8 @@ def compute_gradient_times_input(
 ) -> np.ndarray:
     """Compute each pixel's contribution to each score, gradient times input: (784, 10).
 
-    inputs (1, 784): the scaled pixels. As there are no biases, the score of digit d is
-    the sum over the pixels p of
+    inputs, mask: see `compute_contributions`. As there are no biases, the score of
+    digit d is the sum over the pixels p of
 
         x_p * sum_h W1[p, h] * mask_h * [h is active] * W2[h, d].
 
@@ -117,7 +118,7 @@ def compute_gradient_times_input(
 
 
 def describe_reading(reading: Reading) -> str:
-    """Describe in words the answer, whether it is correct, and what the units do."""
+    """Describe a reading in words: the answer, whether it is correct, and the units."""
     names, scores, true = reading.classes.outputs, reading.scores, reading.label
     answer, second = np.argsort(-scores, stable=True)[:2]
     text = f"The network answers {names[answer]}, with the score {scores[answer]:.2f}; "
@@ -159,30 +160,30 @@ def draw_reading(reading: Reading) -> Figure:
     bars.set_xlim(min(-0.4, *scores), 1.05 * max(1.2, *scores))
     bars.set_yticks(range(10), names, fontsize=8)
     units.set(title="Hidden units", xlabel="hidden unit", ylabel="activation")
-    draw_units(units, reading)
+    draw_activations(units, reading)
     for axis in (bars, units):
         axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     return figure
 
 
-def draw_units(axis: Axes, reading: Reading) -> None:
+def draw_activations(ax: Axes, reading: Reading) -> None:
     """Draw the activation of each hidden unit, and a cross on each dropped one."""
     heights = reading.activations
     if heights is None:
-        axis.text(0.5, 0.5, NO_PICTURE, ha="center", transform=axis.transAxes)
+        ax.text(0.5, 0.5, NO_PICTURE, ha="center", transform=ax.transAxes)
         return
     dropped = np.flatnonzero(reading.dropped)
-    axis.bar(range(len(heights)), heights, color=plots.TRAIN, label="active")
-    axis.plot(dropped, heights[dropped], "kX", label="dropped, and what it would be")
+    ax.bar(range(len(heights)), heights, color=plots.TRAIN, label="active")
+    ax.plot(dropped, heights[dropped], "kX", label="dropped, and what it would be")
     low, high = min(heights.min(), 0.0), max(heights.max(), 0.1)
-    axis.set(xlim=(-1, len(heights) - 0.4), ylim=(1.1 * low, 1.1 * high))
+    ax.set(xlim=(-1, len(heights) - 0.4), ylim=(1.1 * low, 1.1 * high))
 
 
 class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Show a slider for the image, a list of units to drop, and the resulting reading.
 
-    make_reading: a function that takes the index of an image, below count, and the
-        units to drop, and returns a Reading.
+    make_reading: a function from an image's index and the units to drop to a Reading.
+    count: the number of images. hidden_size: the number of hidden units.
     """
 
     def __init__(
@@ -202,7 +203,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         self.update()
 
     def update(self, change: object = None) -> None:
-        """Classify the chosen image again, and show a sentence and a picture."""
+        """Classify the chosen image again, and show the sentence and the picture."""
         reading = self.make_reading(self.index.value, self.dropped.value)
         alt = (
             f"A panel: choose an image, drop hidden units. {describe_reading(reading)}"

@@ -1,10 +1,10 @@
-"""Make the page of a lesson from its text, with its pad, trainings and questions.
+"""Make the page of a lesson from its text, with its pad, training and questions.
 
-The text is Markdown. A heading of the second level begins a section, a stop of the
-lesson. A line such as {pad} stands for a part of the page, and {network {"weights":
-...}} for a network with these options of a `Diagram`. **Predict** is followed by a
-question and its choices: a list of boxes, each with a comment in the line below it. The
-box of the right choice is ticked. The text below a question is hidden until the answer.
+The text is Markdown. A heading of the second level begins a section, which is a stop of
+the lesson. A line such as {pad} stands for a part of the page, and {network {"weights":
+...}} for a `Diagram` with these options. **Predict** is followed by a question and its
+choices: a list of boxes, each with a comment in the line below it. The box of the right
+choice is ticked. The text below a question is hidden until the question is answered.
 """
 
 import json
@@ -41,10 +41,12 @@ def write_page(source: Path, output: Path) -> None:
 
 
 def render_lesson(text: str, folder: RunFolder) -> str:
-    """Render the text of a lesson as one page.
+    """Render the text of a lesson as one page, and return its HTML.
 
-    Raises InvalidInput if the run is not finished, if a page cannot train it, or if
-    something in the text cannot be read.
+    folder: the run whose network the page uses and trains again.
+
+    Raises InvalidInput if the run is not finished, if a page cannot train its network,
+    or if something in the text cannot be read.
     """
     record, _ = folder.read_finished()
     run = live.collect_template_values(folder, record)["run"]
@@ -68,7 +70,7 @@ def render_lesson(text: str, folder: RunFolder) -> str:
 
 
 def read_section(text: str, renderer: Renderer) -> dict[str, object]:
-    """Read a section: its title, its name in links, and its parts and questions."""
+    """Return a section's title, its name in links, and its parts and questions."""
     title, _, body = text.partition("\n")
     pieces: list[dict[str, object]] = []
     for piece in PIECE.split(body):

@@ -1,7 +1,8 @@
 """Check the passes and lines that a student writes in learn.ipynb.
 
-What they return is compared with the true results, and with those of common mistakes.
-Correct passes are used for training in place of those in helpers.py.
+Their results are compared with the true ones, and with those of common mistakes.
+`compute_true` in each check returns the true ones. Correct passes are used for training
+in place of those in helpers.py.
 """
 
 import itertools
@@ -23,17 +24,17 @@ true_backward: Pass = partial(helpers.backward, relu_grad_inactive=0)
 def check_forward(forward: Pass, inputs: np.ndarray, weights: Arrays) -> None:
     """Print what a student's forward pass returns, beside the true arrays.
 
-    inputs: (1, I), one row.
+    inputs: (1, I), the inputs of one image.
     weights: the matrices (I, H) and (H, H), with as many scores as hidden units.
     """
 
-    def reference(inputs: np.ndarray, weights: Arrays) -> Arrays:
+    def compute_true(inputs: np.ndarray, weights: Arrays) -> Arrays:
         hidden = np.maximum(0, inputs @ weights[0])
         return hidden, hidden @ weights[1]
 
     first, second = weights
     sums = inputs @ first
-    hidden, scores = reference(inputs, weights)
+    hidden, scores = compute_true(inputs, weights)
     mistakes = {
         "a sum below 0 is not cut, so the ReLU is missing": (sums, sums @ second),
         "the second matrix must not be transposed here": (hidden, hidden @ second.T),
@@ -41,7 +42,7 @@ def check_forward(forward: Pass, inputs: np.ndarray, weights: Arrays) -> None:
         "return hidden first, and then scores": (scores, hidden),
     }
     arguments = {"inputs": inputs, "weights": weights}
-    _compare(("hidden", "scores"), forward, reference, arguments, mistakes)
+    _compare(("hidden", "scores"), forward, compute_true, arguments, mistakes)
 
 
 def check_backward(
@@ -50,10 +51,10 @@ def check_backward(
     """Print the gradients that a student's function returns, beside the true ones.
 
     inputs, weights: as for `check_forward`.
-    target: (1, H).
+    target: (1, H), the targets of the scores.
     """
 
-    def reference(
+    def compute_true(
         inputs: np.ndarray,
         target: np.ndarray,
         hidden: np.ndarray,
@@ -68,7 +69,7 @@ def check_backward(
     scores = hidden @ second
     signal = scores - target
     given = inputs, target, hidden, scores, weights
-    true = reference(*given)
+    true = compute_true(*given)
     signals = {
         "": signal,
         "the sign is wrong: it is the score minus the target": -signal,
@@ -106,11 +107,11 @@ def check_backward(
         mistakes[words] = inputs.T @ (mine @ back * slope), hidden.T @ mine
     names = "gradient_1", "gradient_2"
     arguments = dict(zip(BACKWARD, given, strict=True))
-    _compare(names, backward, reference, arguments, mistakes)
+    _compare(names, backward, compute_true, arguments, mistakes)
 
 
 def replace_incorrect(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
-    """Return a student's two passes, with those of helpers.py for incorrect ones.
+    """Return a student's two passes, with each incorrect one replaced by the true one.
 
     Print which passes are used.
     """
@@ -129,11 +130,11 @@ def replace_incorrect(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
 def check_mean(mean: Pass, inputs: np.ndarray, error_signals: np.ndarray) -> None:
     """Print what a student's line returns as the mean of the gradients of a batch.
 
-    inputs: (B, I), a row for an image.
+    inputs: (B, I), one row for each image.
     error_signals: (B, H), the error signals of the units.
     """
 
-    def reference(inputs: np.ndarray, signals: np.ndarray) -> Arrays:
+    def compute_true(inputs: np.ndarray, signals: np.ndarray) -> Arrays:
         return (inputs.T @ signals / len(inputs),)
 
     total = inputs.T @ error_signals
@@ -145,7 +146,7 @@ def check_mean(mean: Pass, inputs: np.ndarray, error_signals: np.ndarray) -> Non
         ),
     }
     arguments = {"inputs": inputs, "signals": error_signals}
-    _compare(("mean",), mean, reference, arguments, mistakes)
+    _compare(("mean",), mean, compute_true, arguments, mistakes)
 
 
 def check_slope(slope: Pass, hidden: np.ndarray) -> None:
@@ -154,12 +155,12 @@ def check_slope(slope: Pass, hidden: np.ndarray) -> None:
     hidden: (N, H), the activations, which are never below 0.
     """
 
-    def reference(hidden: np.ndarray) -> Arrays:
+    def compute_true(hidden: np.ndarray) -> Arrays:
         return (np.ones_like(hidden),)
 
     strict = 1.0 * (hidden > 0)
     mistakes = {"that is the true slope, but the original has >=": (strict,)}
-    _compare(("slope",), slope, reference, {"hidden": hidden}, mistakes)
+    _compare(("slope",), slope, compute_true, {"hidden": hidden}, mistakes)
 
 
 def check_mask(mask: Pass, draws: np.ndarray) -> None:
@@ -168,7 +169,7 @@ def check_mask(mask: Pass, draws: np.ndarray) -> None:
     draws: (1, H), from 0 to 1.
     """
 
-    def reference(draws: np.ndarray) -> Arrays:
+    def compute_true(draws: np.ndarray) -> Arrays:
         return ((draws >= 0.5) / 0.5,)
 
     kept = draws >= 0.5
@@ -177,20 +178,20 @@ def check_mask(mask: Pass, draws: np.ndarray) -> None:
         "a unit that is kept counts twice, not half": (0.5 * kept,),
         "the units with a draw below 0.5 are the ones to drop": (2.0 * ~kept,),
     }
-    _compare(("mask",), mask, reference, {"draws": draws}, mistakes)
+    _compare(("mask",), mask, compute_true, {"draws": draws}, mistakes)
 
 
 def _compare(
     names: Sequence[str],
     function: Pass,
-    reference: Pass,
+    compute_true: Pass,
     arguments: Mapping[str, Any],
     mistakes: Mapping[str, Arrays],
 ) -> None:
     """Print each of the student's arrays beside the true one, and what is wrong.
 
-    names: the names of the arrays.
-    function, reference: functions that return the student's arrays and the true ones.
+    names: the names of the arrays that the functions return.
+    function, compute_true: they return the student's arrays and the true ones.
     arguments: the arguments of both functions, by name.
     mistakes: the arrays that common mistakes return, by an explanation of each.
     """
@@ -203,7 +204,7 @@ def _compare(
         verb = "is" if len(names) == 1 else "are"
         print(f"{' and '.join(names)} {verb} not written yet")
         return
-    true = reference(*arguments.values())
+    true = compute_true(*arguments.values())
     try:
         pairs = [
             (name, None if mine is ... else np.asarray(mine, float), right)
@@ -229,7 +230,7 @@ def _compare(
     if changed:
         words += [f"it changes {changed}: a -= b changes a, while c = a - b does not"]
     elif is_equal and len(written) == len(pairs):
-        problem = student_calls.find_problem(function, reference, [*arguments])
+        problem = student_calls.find_problem(function, compute_true, [*arguments])
         if problem:
             words = [f"for a network of other sizes and numbers it {problem}"]
     if words:

@@ -25,7 +25,7 @@ Pass = Callable[..., Any]
 def call_function(
     function: Pass, arguments: Mapping[str, Any]
 ) -> tuple[Sequence[Any], str]:
-    """Call a student's function with copies of its arguments.
+    """Call a student's function with copies of these arguments.
 
     Return its result, and the names of the arguments that it has changed.
     """
@@ -39,11 +39,12 @@ def call_function(
     return found if isinstance(found, tuple | list) else [found], " and ".join(changed)
 
 
-def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
+def find_problem(function: Pass, compute_true: Pass, names: Sequence[str]) -> str:
     """Return in a few words why a student's function is not correct, or "".
 
     The function is tried on a small random network, in which no two sizes are equal.
-    names: the names of its arguments.
+
+    compute_true: returns the correct result. names: those of the arguments of both.
     """
     rng = np.random.RandomState(1)
     weights = rng.uniform(-1, 1, (5, 4)), rng.uniform(-1, 1, (4, 3))
@@ -53,7 +54,7 @@ def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
     known |= {"hidden": hidden, "scores": scores}
     known |= {"signals": rng.uniform(-1, 1, (1, 4)), "draws": rng.uniform(0, 1, (1, 4))}
     arguments = {name: known[name] for name in names}
-    true = reference(*arguments.values())
+    true = compute_true(*arguments.values())
     try:
         found, changed = call_function(function, arguments)
         if any(each is ... for each in found):
@@ -72,7 +73,7 @@ def find_problem(function: Pass, reference: Pass, names: Sequence[str]) -> str:
 
 
 def print_error(function: Pass, error: Exception) -> None:
-    """Print the error that a student's function has raised, and what may help."""
+    """Print the error that a student's function has raised, and a hint about it."""
     if not callable(function):
         print("Pass the function itself, by its name without parentheses behind it.")
         return
@@ -118,7 +119,7 @@ def find_line(function: Pass, error: Exception) -> tuple[str, dict[str, Any]]:
 
 
 def are_equal(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> bool:
-    """Return whether all arrays are equal in shape and, but for rounding, in value."""
+    """Return whether both lists have arrays of equal shapes and nearly equal values."""
     return len(first) == len(second) and all(
         one.shape == other.shape and np.allclose(one, other, atol=1e-12)
         for one, other in zip(first, second, strict=True)

@@ -21,14 +21,14 @@ MIDDLE = np.float32(128)
 
 
 def classify_by_frequency(images: Bytes, labels: Bytes, new_images: Bytes) -> Classes:
-    """Return the most frequent class for every new image."""
+    """Assign to every new image the class that is most frequent among the labels."""
     return np.full(len(new_images), np.bincount(labels).argmax())
 
 
 def classify_by_nearest_mean(
     images: Bytes, labels: Bytes, new_images: Bytes
 ) -> Classes:
-    """Return the class whose mean image is nearest, by squared distance."""
+    """Assign to each new image the class with the nearest mean, by squared distance."""
     classes = np.unique(labels)
     means = np.array([images[labels == label].mean(axis=0) for label in classes])
     return classes[_find_nearest(means, new_images)].astype(np.intp)
@@ -37,7 +37,7 @@ def classify_by_nearest_mean(
 def classify_by_nearest_neighbour(
     images: Bytes, labels: Bytes, new_images: Bytes
 ) -> Classes:
-    """Return the class of the nearest image, by squared distance.
+    """Assign to each new image the class of the nearest image, by squared distance.
 
     Source: T. Cover and P. Hart (1967), IEEE Transactions on Information Theory 13,
     21-27.
@@ -51,7 +51,7 @@ def classify_by_ridge_regression(
     """Classify by a linear function of the pixels, fitted to the one-hot labels.
 
     Also return the strength of the penalty: the one of STRENGTHS with which the most
-    validation images are classified correctly.
+    images of `validation`, images and labels, are classified correctly.
 
     Source: A. Hoerl and R. Kennard (1970), Technometrics 12, 55-67.
     """

@@ -41,9 +41,9 @@ def train_epoch(
     batch_size: int = 1,
     **options: Any,
 ) -> tuple[float, float]:
-    """Train an epoch as `helpers.train_epoch` does, with the loops where they apply.
+    """Train one epoch as `helpers.train_epoch` does, with the loops where they apply.
 
-    The loops process one image at a time. If `find_fallback_note` has a note, print it.
+    The loops process one image at a time. A note of `find_fallback_note` is printed.
     """
     arguments = images, labels, weights, rng, input_rng
     if find_fallback_note(weights, rng) is not None:  # helpers.py has to train
@@ -126,7 +126,7 @@ def have_separate_streams(rng: object, input_rng: object | None) -> bool:
 
 
 def find_fallback_note(weights: Weights, *generators: object) -> str | None:
-    """Return NOTE if the loops cannot train these weights of helpers.py, else None."""
+    """Return NOTE if the loops cannot train with these arguments, else None."""
     known = all(type(each) is np.random.RandomState for each in generators)
     return None if loops_match_helpers() and weights_fit(weights) and known else NOTE
 
@@ -149,7 +149,7 @@ _PARTS = {**vars(helpers)}
 
 
 def compile_loops() -> None:
-    """Compile the loops, or load them from a cache, so that no notebook has to."""
+    """Compile the loops or load them from a cache, so that no notebook has to do it."""
     image, labels = np.ones((1, PIXELS), np.uint8), np.zeros(1, np.uint8)
     weights = np.zeros((PIXELS, 1)), np.zeros((1, NUM_DIGITS))
     if _IS_PUBLISHED:
@@ -159,12 +159,12 @@ def compile_loops() -> None:
 
 @njit(cache=True, nogil=True)
 def forward_image(image, lookup, weights, mask, hidden, scores):
-    """Compute an image's hidden activations and scores; return the indices of its ink.
+    """Compute an image's hidden activations and scores; return the places of its ink.
 
     image: (784,) uint8.
-    lookup: (256,), the scaled value of each pixel value.
+    lookup: (256,), each pixel value scaled, as the inputs of the network are.
     weights: both matrices.
-    mask: (H,).
+    mask: (H,), the dropout mask of the hidden units.
 
     The activations are written into hidden (H,). The scores are added to the values in
     scores (10,), which the caller has set to 0. The ink consists of the pixels above 0.
@@ -203,7 +203,7 @@ def update_weights(
 ):
     """Train on each image in turn, and return the scores (N, 10) before each update.
 
-    images: (N, 784) uint8, labels: (N,), masks: (N, H).
+    images: (N, 784) uint8, labels: (N,), masks: (N, H). lookup: see `forward_image`.
 
     The weights are changed in place.
     """

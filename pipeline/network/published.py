@@ -25,8 +25,8 @@ Z = 1.959963984540054
 def cut(error: float) -> str:
     """Format an error as the original prints it, cut to five characters, not rounded.
 
-    Five characters would be misleading for very small or large errors, so these are
-    formatted differently.
+    Very small or large errors are formatted differently, because five characters would
+    be misleading.
     """
     if error >= 1e5:  # because 123456.7 cut to five characters would read 12345
         return f"{error:.0e}"
@@ -44,9 +44,8 @@ def compare_with_published(metrics: dict[str, float]) -> list[dict[str, Any]]:
         is_error = metric.endswith("error")
         ours = cut(value) if is_error else f"{value:.4g}"
         equal = ours == published if is_error else value == float(published)
-        rows.append(
-            {"name": name, "published": published, "ours": ours, "equal": equal}
-        )
+        row = {"name": name, "published": published, "ours": ours, "equal": equal}
+        rows.append(row)
     return rows
 
 
@@ -58,7 +57,7 @@ def format_table(
 ) -> str:
     """Format the comparison of a run's metrics with the published ones as a table.
 
-    equal, other: the words in the last column for a metric that is equal, or not.
+    equal, other: the last column's text for an equal metric, and for any other one.
     has_digits: whether the images are digits; if not, nothing is compared.
     """
     rows = compare_with_published(metrics)
@@ -83,8 +82,7 @@ def format_metric(value: float, sign: str = "") -> str:
 def compute_wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
     """Return the 95 % confidence interval of an accuracy, by Wilson's method.
 
-    The accuracy and the interval's ends are fractions.
-
+    accuracy: a fraction, as are the interval's ends.
     images: the number of images that the accuracy was measured on, at least 1.
 
     Source: E. Wilson (1927), Journal of the American Statistical Association 22,

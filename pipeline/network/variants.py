@@ -43,8 +43,8 @@ def train_epoch(
 
     masks: (N, H), the dropout masks of the hidden units.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive.
-    mean_inactive: the same derivative for only one part of each image, its projection
-        onto the mean of all images; by default it is equal to relu_grad_inactive.
+    mean_inactive: the same derivative for one part of each image alone, its projection
+        onto the mean of all images. By default it equals relu_grad_inactive.
     slopes: (N, H), the derivatives to use in place of those at the units' own sums.
     has_relu: whether negative sums become 0. If they do not, all derivatives are 1.
     pulls: (N, 10), factors for the error signals of the scores, by default 1.
@@ -100,7 +100,7 @@ def _train_on_images(inputs, scaled, weights, options):
 
 @njit(cache=True, nogil=True)
 def _sum_weighted_rows(matrix, rows, factors):
-    """Add some rows of a matrix, each times its factor."""
+    """Return the sum of some rows of a matrix, each times its factor."""
     total = np.zeros(matrix.shape[1])
     for row, factor in zip(rows, factors):  # noqa: B905
         for column in range(len(total)):

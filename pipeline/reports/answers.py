@@ -1,4 +1,4 @@
-"""Fold the outputs of a cell, so that a reader can predict them first.
+"""Fold the outputs of a cell, so that a reader can predict them before seeing them.
 
 JupyterLab unfolds the outputs of a cell when it runs. This fold is part of the output
 itself, so *Run All* does not give any answer away.
@@ -21,9 +21,9 @@ STYLE = (
 
 
 def fold_answer() -> None:
-    """Fold what the current cell prints and shows, its pictures below its text.
+    """Fold what the current cell prints and displays, with pictures below the text.
 
-    Nothing is folded if the cell fails, or without IPython.
+    Nothing is folded if the cell fails, or if it does not run in IPython.
     """
     shell = get_ipython()
     if shell is None:

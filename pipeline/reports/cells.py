@@ -11,7 +11,7 @@ from pipeline.errors import InvalidFile
 
 TABLE = "\n\n| | |\n"  # the head of the table of what a notebook reads and writes
 TASK = re.compile(r"\*\*(Predict|Try)\*\*|Next[,:] ")  # begins a paragraph
-FOLD = re.compile("<details>.*?</details>", re.S)  # says what the defaults give
+FOLD = re.compile("<details>.*?</details>", re.S)  # what the defaults give, folded
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -36,13 +36,13 @@ def has_tag(cell: NotebookNode, tag: str) -> bool:
 
 
 def drop_tagged_cells(notebook: NotebookNode, tag: str) -> NotebookNode:
-    """Return the notebook without the cells that have a tag."""
+    """Return the notebook without the cells that have this tag."""
     cells = [cell for cell in notebook.cells if not has_tag(cell, tag)]
     return NotebookNode(notebook | {"cells": cells})
 
 
 def remove_tasks(notebook: NotebookNode) -> NotebookNode:
-    """Return a notebook without the tasks for its reader, and with open answers."""
+    """Return the notebook without tasks for its reader, and with answers unfolded."""
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -59,9 +59,9 @@ def remove_tasks(notebook: NotebookNode) -> NotebookNode:
 
 
 def fold_set_up(notebook: NotebookNode) -> NotebookNode:
-    """Fold the cells between a notebook's title and its first section, if it has both.
+    """Return the notebook with the cells between its title and first section folded.
 
-    They stay open if one of them failed.
+    They stay open if one of them failed, or if there is no title or no section.
     """
     cells = notebook.cells
     prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]

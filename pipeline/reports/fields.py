@@ -1,4 +1,4 @@
-"""Define what a reader may enter into the fields of a page that trains."""
+"""Define which values a reader may enter into the fields of a page that trains."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ LIMITS = {"hidden_size": 1000, "epochs": 10_000}
 def collect_ranges(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the range of each parameter as attributes of a field, and in words.
 
-    parameters: those of the run that the page shows.
+    parameters: the parameters of the run that the page shows.
     """
     ranges = {name: find_range(name) for name in NAMES}
     allowed = {name: describe_allowed(name) for name in NAMES}

@@ -1,6 +1,6 @@
 """Collect what a page needs to classify drawings and to train a network.
 
-Such a page is the report of a run, or a lesson.
+The report of a run is such a page, and so is a lesson.
 """
 
 import base64
@@ -51,14 +51,14 @@ MAX_IMAGES = 5000  # of each set in a page; this many digits add 1.1 MB
 MAX_HIDDEN_SIZE = 400  # of a network in a page, to which it adds about 1.6 MB
 
 NO_TRAINING = (
-    "This page shows what its run has stored. A page can train a run again only if it "
-    "was made with the helpers.py of the project, with one image at a time, and from "
-    f"at most {MAX_IMAGES:,} images, which are still in its folder."
+    "This page shows what its run has stored. A page can train the network again only "
+    "if the run was made with the helpers.py of the project, with one image at a time, "
+    f"and from at most {MAX_IMAGES:,} images, which are still in its folder."
 )
 
 
 def read_style(name: str) -> str:
-    """Read a style sheet without its comments."""
+    """Return the text of a style sheet without its comments."""
     return STYLE_COMMENT.sub("", (TEMPLATES / f"{name}.css").read_text("utf-8"))
 
 
@@ -67,7 +67,7 @@ def read_module(name: str) -> str:
 
 
 def collect_scripts(*entries: str) -> list[str]:
-    """Return the names of scripts and of all that they import, imported ones first."""
+    """Return the names of these scripts and all that they import, in loading order."""
     names: list[str] = []
     for entry in entries:
         imports = [name for _, name in IMPORT.findall(read_module(entry))]
@@ -76,7 +76,7 @@ def collect_scripts(*entries: str) -> list[str]:
 
 
 def read_script(name: str) -> str:
-    """Read a module as a script with its own scope, because a page has no modules.
+    """Convert a module to a script with its own scope, because a page has no modules.
 
     The script defines one object, such as network_js, with the exports of the module.
     Imports come from the objects of earlier scripts. Comment lines are removed.
@@ -88,7 +88,7 @@ def read_script(name: str) -> str:
 
 
 def read_widget(name: str) -> str:
-    """Read a script and all its imports as one module, for a widget in JupyterLab."""
+    """Return a module and all its imports as one module, for a widget in JupyterLab."""
     scripts = map(read_script, collect_scripts(name))
     return "".join(scripts) + f"export default {name}_js;\n"
 
@@ -99,7 +99,7 @@ def pack_bytes(content: bytes) -> str:
 
 
 def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
-    """Return what report.html.j2 needs to classify drawings and to train a run.
+    """Return what report.html.j2 needs to classify drawings and to train a network.
 
     In the result, `run` is for the scripts. It has no networks if the page cannot
     classify with the run's own network, and no training if the page cannot train it.
@@ -137,8 +137,8 @@ def can_train(folder: RunFolder, record: RunRecord) -> bool:
 def can_classify(folder: RunFolder, model: Model) -> bool:
     """Return whether a page can classify drawings with a run's network.
 
-    It can if helpers.py is the published one, which the page's script repeats, and if
-    the network is not too large for a page.
+    It can if the run's helpers.py is the published one, whose code the page's script
+    repeats, and if the network is not too large for a page.
     """
     text = read_code(folder.find_helpers() or HELPERS)
     is_same = digest_code(text) == published.HELPERS_SHA256
@@ -149,9 +149,9 @@ def can_classify(folder: RunFolder, model: Model) -> bool:
 
 
 def collect_curves(history: History) -> dict[str, list[float]]:
-    """Return the accuracies of each epoch, by the name of their curve.
+    """Return, by the name of each curve, its accuracies by epoch.
 
-    Accuracies that were not measured are left out.
+    Curves that were not measured are left out.
     """
     metrics = {
         "masked": "train_accuracy",
@@ -168,7 +168,7 @@ def collect_curves(history: History) -> dict[str, list[float]]:
 def collect_training(
     parameters: Parameters, data: Data, history: History, model: Model
 ) -> dict[str, Any]:
-    """Return the parameters, images and results that the scripts read."""
+    """Return what a page's scripts need to train: parameters, images and results."""
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
     images = data.x_validation[:count]
     return {
@@ -186,7 +186,7 @@ def collect_training(
 def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any]]:
     """Return the networks that classify drawings: the run's own, and a better one.
 
-    accuracy: the accuracy of the run on its test images, or None if it is not known.
+    accuracy: the accuracy of the run on its test images, or None if it is unknown.
 
     The better network was trained on all of MNIST. It classifies digits, so it is left
     out if the run's network has other classes.
@@ -203,14 +203,13 @@ def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any
 
 @np.errstate(over="ignore")  # weights may be too large for single precision
 def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, Any]:
-    """Return a network as reading.js unpacks it, its weights in single precision."""
+    """Pack a network in the format that reading.js unpacks, in single precision."""
+    content = b"".join(matrix.astype("<f4").tobytes() for matrix in model.weights)
     return {
         "name": name,
         "accuracy": accuracy,
         "hidden_size": model.weights[0].shape[1],
         "normalisation": model.normalisation,
-        "weights": pack_bytes(
-            b"".join(matrix.astype("<f4").tobytes() for matrix in model.weights)
-        ),
+        "weights": pack_bytes(content),
         "classes": model.classes,
     }

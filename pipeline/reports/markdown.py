@@ -21,7 +21,7 @@ GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
 class Renderer(IPythonRenderer):
     """Render the Markdown of a page's notebooks, and collect its headings.
 
-    stems: the names of the notebooks, without .ipynb; `stem` is the current one.
+    stems: the names of the notebooks, without .ipynb. `stem` is the current one.
     shift: by how many levels to lower headings.
     """
 
@@ -34,7 +34,7 @@ class Renderer(IPythonRenderer):
         self.needs: set[str] = set()  # of "diagrams" and "glossary"
 
     def count_figure(self) -> int:
-        """Return the number of the next figure."""
+        """Count one more figure, and return its number."""
         self.figures += 1
         return self.figures
 
@@ -62,14 +62,12 @@ class Renderer(IPythonRenderer):
         return f"<code>{path}</code>" if text == stem else text
 
     def table(self, text: str) -> str:
-        """Render a table, which scrolls on phones if it has three columns or more."""
+        """Render a table; one with three columns or more can be scrolled on phones."""
         table = f"<table>\n{text}</table>\n"
         if len(re.findall("<t[hd][ >]", text.partition("</tr>")[0])) <= 2:
             return table
-        return (
-            '<div class="scroll" role="group" aria-label="Table" '
-            f'tabindex="0">{table}</div>'
-        )
+        attributes = 'class="scroll" role="group" aria-label="Table" tabindex="0"'
+        return f"<div {attributes}>{table}</div>"
 
     def table_head(self, text: str) -> str:
         # Tables in Markdown always have a head, so an empty head is left out.
@@ -79,23 +77,21 @@ class Renderer(IPythonRenderer):
     def block_math(self, body: str) -> str:
         math = convert_formula(body, "block")
         # Firefox scrolls only an element around a formula, not the formula itself.
-        return (
-            '<span class="formula" role="group" aria-label="Formula" '
-            f'tabindex="0">{math}</span>'
-        )
+        attributes = 'class="formula" role="group" aria-label="Formula" tabindex="0"'
+        return f"<span {attributes}>{math}</span>"
 
     def inline_math(self, body: str) -> str:
         return convert_formula(body, "inline")
 
 
-def make_anchor(stem: str, heading: str) -> str:
-    """Return a heading's anchor, from its text or from JupyterLab's link to it."""
+def make_anchor(notebook_stem: str, heading: str) -> str:
+    """Return a heading's anchor. heading: its text, or how JupyterLab links to it."""
     words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
-    return "-".join([stem, *words])
+    return "-".join([notebook_stem, *words])
 
 
 def convert_formula(source: str, display: str) -> str:
-    """Convert a formula to MathML, or leave it as it was typed if that fails."""
+    """Convert LaTeX to MathML, "block" or "inline"; if that fails, show it as typed."""
     # Imported here to save 0.1 s for the report of a run, which has no formulas.
     from latex2mathml.converter import convert
 
@@ -107,7 +103,7 @@ def convert_formula(source: str, display: str) -> str:
 
 @jinja2.pass_context
 def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
-    """Render the Markdown of a cell, as a filter in nbconvert's templates."""
+    """Render the Markdown of a cell; this is a filter for nbconvert's templates."""
     renderer = context["resources"]["renderer"]
     renderer.attachments = context["cell"].get("attachments", {})
     return render_text(source, renderer)
@@ -125,6 +121,6 @@ def render_text(source: str, renderer: Renderer) -> str:
 
 
 def render_inline(source: str) -> str:
-    """Render a text, such as a heading or a sentence, without a paragraph around it."""
+    """Render a line of Markdown, such as a sentence, without a paragraph around it."""
     html = render_text(source, Renderer(["words"]))
     return html.strip().removeprefix("<p>").removesuffix("</p>")

@@ -1,4 +1,4 @@
-"""Say whose data and code a result uses, and where it was made.
+"""Describe whose data and code a result uses, and where it was made.
 
 A page says this at its end. The folders of all runs have the same README.txt, and so do
 the folders of all sweeps.
@@ -74,13 +74,13 @@ ID/                     a point: weights, metrics of each epoch, notebooks, run.
 
 
 def is_mnist(source: object, inputs: Mapping[str, str]) -> bool:
-    """Return whether the images are MNIST's, whatever file they come from."""
+    """Return whether the images are MNIST's, by their source or by a run's inputs."""
     is_known = inputs.get("array x_test") == MNIST_TEST_IMAGES
     return is_known or source in ("sample", "mnist")
 
 
 def cite_images(source: object, inputs: Mapping[str, str]) -> str:
-    """Return the author and the licence of the images of a source."""
+    """Return who made the images of a source, and their licence."""
     if is_mnist(source, inputs):
         return MNIST
     if source == "fashion_mnist":
@@ -90,14 +90,14 @@ def cite_images(source: object, inputs: Mapping[str, str]) -> str:
 
 
 def collect_credits(inputs: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the credits for images and code, given the inputs for each source."""
+    """Return the credits for images and code, given the inputs by source of images."""
     texts = [cite_images(source, each) for source, each in inputs.items()]
     return [*dict.fromkeys(texts), cite_project()]
 
 
 @cache
 def cite_project() -> str:
-    """Return how to cite the project, and its licence."""
+    """Return a sentence with the project's licence, and how to cite the project."""
     citation = YAML(typ="safe").load(ROOT / "CITATION.cff")
     authors = ", ".join(each["name"] for each in citation["authors"])
     year, version = citation["date-released"].year, citation["version"]
@@ -108,7 +108,7 @@ def cite_project() -> str:
 
 
 def describe_origins(origins: Iterable[Origin | None]) -> str:
-    """Describe in one line where results were made, with each place only once."""
+    """Describe in one line where results were made, each place only once."""
     places = [
         f"on {each.processor}, {each.cores} cores, {each.system}, with {each.blas} and "
         f"Python {each.python}, at commit {each.commit or 'unknown'}"

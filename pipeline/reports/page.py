@@ -47,7 +47,7 @@ LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 
 @cache
 def make_exporter() -> TemplateExporter:
-    """Return the exporter, made only once because compiling its templates is slow."""
+    """Return nbconvert's exporter, made only once because its templates are slow."""
     return TemplateExporter(
         config=Config({"NbConvertBase": {"display_data_priority": FORMATS}}),
         template_name="basic",
@@ -66,10 +66,12 @@ def render_notebooks(
     title: str,
     origin: Mapping[str, Any] | None = None,
 ) -> str:
-    """Render executed notebooks as one page.
+    """Render executed notebooks as one page, and return its HTML.
 
     notebooks: the notebooks by their names, without .ipynb.
-    origin: where a run or a sweep was made, and its credits, see origins.html.j2.
+    title: the page's title, also shown if the first notebook has none.
+    origin: the values of origins.html.j2: `place`, where a run or a sweep was made, and
+        `credits`, for its images and code.
     """
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks)))
     if "<h1" not in sections[0]:
@@ -92,9 +94,9 @@ def render_notebooks(
 def render_sections(
     notebooks: Mapping[str, NotebookNode], renderer: Renderer
 ) -> tuple[list[str], Renderer]:
-    """Render each notebook.
+    """Render each notebook; return their HTML, and the renderer with their headings.
 
-    Return their HTML, and the renderer with what it has collected.
+    notebooks: the notebooks by their names, without .ipynb.
     """
     sections = []
     for stem, notebook in notebooks.items():
@@ -115,7 +117,7 @@ def render_template(
 ) -> str:
     """Fill a template that extends base.html.j2, and return the page.
 
-    scripts: the names of the page's scripts, without those that they import.
+    scripts: the names of the page's scripts; those that they import are added.
     styles: the names of its style sheets.
     values: the values that the template shows, which are escaped.
 
@@ -147,11 +149,12 @@ def write_notebook_report(
 ) -> None:
     """Write a page of one notebook as it was last executed.
 
+    output: the path of the page.
     title: a title that replaces the notebook's own.
     origin: see `render_notebooks`.
 
-    Raises InvalidFile if it is not a notebook, and InvalidInput if the output is a
-    file that this project has not made.
+    Raises InvalidFile if the file is not a notebook, and InvalidInput if the output is
+    a file that this project has not made.
     """
     check_page(output)
     node = drop_tagged_cells(read_notebook(notebook), ERROR_CELL)
@@ -177,7 +180,7 @@ def remove_dead_links(html: str) -> str:
 def choose_page_path(name: str) -> Path:
     """Return the path of a page in runs/reports, named after paths in the project.
 
-    A name that is too long for a file is cut, and ends with its digest.
+    A name that is too long for a file is cut, and its digest is added.
     """
     place = re.sub(r"(^|_and_)(runs|notebooks)/", r"\1", name)
     stem = re.sub(r"[^\w.-]+", "-", place).strip("-")
@@ -188,7 +191,7 @@ def choose_page_path(name: str) -> Path:
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report of a finished run. Its run.json need not exist yet."""
+    """Write the report of a finished run, whose run.json need not be written yet."""
     atomic_write(folder.report_path, render_run(folder, record).encode())
 
 
@@ -226,7 +229,7 @@ def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) ->
 
 
 def describe_place(record: RunRecord) -> str:
-    """Describe when and where a run was made, and how long it took."""
+    """Describe in one line when and where a run was made, and how long it took."""
     begin = f"{record.started:%Y-%m-%d %H:%M} UTC"
     where = origins.describe_origins([record.origin])
     return f"{begin} in {record.duration_s} seconds, {where}"
@@ -239,7 +242,7 @@ def make_title(folder: RunFolder) -> str:
 
 
 def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
-    """Return what the templates show of a finished run besides its notebooks."""
+    """Return the values of a finished run that the templates show, by name."""
     parameters = from_values(record.parameters)
     metrics, model = folder.read_metrics(), folder.read_model()
     is_digits = model.classes == DIGITS

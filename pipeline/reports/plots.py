@@ -28,7 +28,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def use_style() -> None:
-    """Set the project's style for all later plots, whatever the user has set."""
+    """Set the project's style for all later plots, instead of the user's own."""
     plt.rcdefaults()
     plt.rc("axes", prop_cycle=cycler(color=COLOURS), grid=True, axisbelow=True)
     plt.rc("axes", titlesize=11, titlelocation="left")
@@ -61,7 +61,7 @@ def show(figure: Figure, alt: str) -> None:
 def to_output(figure: Figure, alt: str, **others: Any) -> tuple[dict[str, Any], Any]:
     """Return a figure as the data and metadata of an output, and close the figure.
 
-    others: metadata of the picture besides its alternative text.
+    alt: the alternative text. others: more metadata of the picture.
     """
     picture = base64.b64encode(to_png(figure)).decode()
     about = {"alt": alt, "width": 864, **others}  # a figure of 9 inches
@@ -129,7 +129,9 @@ def draw_digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
 
 
 def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Figure:
-    """Draw how many images (C, C) of each true class (row) got each answer (column).
+    """Draw a confusion matrix (C, C): images by true class (row) and answer (column).
+
+    names: the names of the classes. noun: the word for one class.
 
     The colour is the share of the row, from white for none to dark blue for all.
     """
@@ -156,6 +158,7 @@ def draw_differences(
     """Draw differences in percentage points, with two standard errors to either side.
 
     labels: what is compared, in words. Long labels are wrapped.
+    means, errors: the mean of each difference, and its standard error.
     """
     labels = [textwrap.fill(label, 54) for label in labels]  # the characters that fit
     lines = max(label.count("\n") for label in labels) + 1
@@ -195,5 +198,5 @@ def draw_learning_curves(history: History) -> Figure:
 
 
 def find_measured(history: History, name: str) -> list[float]:
-    """Return the metric of each epoch, or an empty list if it was not measured."""
+    """Return a metric of a run's history by epoch, or [] if it was not measured."""
     return [epoch[name] for epoch in history if name in epoch]

@@ -142,8 +142,5 @@ def check_finite(
     for name, value in metrics.items():
         if not math.isfinite(value):
             place = f"in epoch {epoch + 1}, with learning_rate {learning_rate:g}"
-            problem = (
-                f"{name} became {value} {place}: "
-                "each update overshoots by more than the last"
-            )
-            raise Diverged(f"{problem}. {Diverged.ADVICE}")
+            cause = "each update overshoots by more than the last"
+            raise Diverged(f"{name} became {value} {place}: {cause}. {Diverged.ADVICE}")

@@ -63,11 +63,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
         with FileLock(folder / LOCK, timeout=0.3):
             yield
     except Timeout:
-        message = (
-            f"Another command is writing to {folder}. "
-            "Wait for it, or choose another folder."
-        )
-        raise CommandFailed(message) from None
+        problem = f"Another command is writing to {folder}. Wait for it"
+        raise CommandFailed(f"{problem}, or choose another folder.") from None
 
 
 def is_locked(folder: Path) -> bool:

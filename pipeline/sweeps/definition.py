@@ -47,9 +47,8 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
         # The rest of a message of ruamel.yaml is advice to programmers.
         reason = str(error).split("\nTo suppress")[0]
     advice = f"A sweep has a name, and may have {ENTRIES}."
-    raise InvalidInput(
-        f"{source if is_path else 'This'} is not a sweep: {reason}\n{advice}"
-    )
+    name = source if is_path else "This"
+    raise InvalidInput(f"{name} is not a sweep: {reason}\n{advice}")
 
 
 def _describe_error(error: Any) -> str:
@@ -74,9 +73,8 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
     """
     both = [name for name in sweep.grid if name in sweep.drawn]
     if both:
-        raise InvalidInput(
-            f"{both[0]} is in grid and in random. Remove it from one of them."
-        )
+        problem = f"{both[0]} is in grid and in random"
+        raise InvalidInput(f"{problem}. Remove it from one of them.")
     found = list(islice(_list_combinations(sweep), MAX_POINTS + 1))
     if len(found) > MAX_POINTS:
         problem = f"The sweep has more than {MAX_POINTS:,} points"

@@ -213,10 +213,8 @@ def write_report(sweep: Sweep) -> Path:
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
     title = f"Sweep {sweep.definition.name}"
-    origin = {
-        "place": _describe_place(sweep),
-        "credits": origins.collect_credits(sweep.inputs),
-    }
+    credits = origins.collect_credits(sweep.inputs)
+    origin = {"place": _describe_place(sweep), "credits": credits}
     page.write_notebook_report(executed, sweep.report_path, title, origin)
     return sweep.report_path
 

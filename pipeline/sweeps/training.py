@@ -50,9 +50,8 @@ def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Train
             is_point=True,
         )
         model = folder.read_model()
-        trained = TrainingMetrics(
-            **folder.read_history()[-1], weights_sha256=model.sha256
-        )
+        last = folder.read_history()[-1]
+        trained = TrainingMetrics(**last, weights_sha256=model.sha256)
         results = {"metrics": trained, "note": model.note}
         record = record.replace(status=Status.DONE, **results)
     except (NotebookFailed, InvalidFile) as error:
