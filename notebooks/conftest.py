@@ -23,7 +23,7 @@ NOTEBOOKS = LISTED.findall(Path(__file__).with_name("README.md").read_text("utf-
 
 @functools.cache
 def make_base(config):
-    """Return the temporary folder, which is removed when pytest ends."""
+    """Return the temporary folder for results, which is removed when pytest ends."""
     folder = tempfile.TemporaryDirectory(prefix="digits-")
     config.add_cleanup(folder.cleanup)
     return Path(folder.name)
@@ -51,7 +51,7 @@ def pytest_ignore_collect(collection_path):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
-    """Set the variable for the kernel, which starts here and inherits it."""
+    """Set DIGITS_BASE for the kernel, which starts here and inherits it."""
     for name, readers in (*READERS.items(), ("lab", STAGES)):
         if item.path.stem in readers:
             add_run(item.config, name)

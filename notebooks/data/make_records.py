@@ -1,11 +1,11 @@
-"""Make the records of trainings that the lessons read, or check some of their rows.
+"""Make the records of training runs that the lessons read, or check some rows.
 
     python notebooks/data/make_records.py placement      # all rows, into placement.csv
     python notebooks/data/make_records.py --check 20     # 20 random rows of each record
 
-The functions that train a row are mostly those of the lessons: the cells of a notebook
-with the tag "record" are executed here, so a lesson shows the code that has made its
-record. Only `train_placement` and `train_images` are defined here.
+A row is one training run. The functions that train a row are mostly those of lessons:
+the cells of a notebook with the tag "record" are executed here, so a lesson shows the
+code that has made its record. Only `train_placement` and `train_images` are here.
 
 A block is a thousand training images. The sample has blocks 1 and 2; rows with other
 images need all of MNIST, from the cache of Keras or from the file that --mnist names.
@@ -36,7 +36,7 @@ BLOCK = 1000  # images
 Row = dict[str, Any]
 Train = Callable[[Row], Row]
 
-# After how many epochs a training is measured, by its number of images.
+# After how many epochs accuracies are measured, by the number of training images.
 LENGTHS = {
     100: (10, 20, 50, 100, 200, 500, 1000),
     1_000: (5, 10, 20, 50, 100, 200, 400),
@@ -62,10 +62,10 @@ CHOSEN = {
 
 
 def list_placement() -> Iterator[Row]:
-    """List the trainings of why: where masks go.
+    """List the training runs in why on where masks go: hidden units or scores, too.
 
     The error signal of a score that a mask keeps is pull * (score - target), with this
-    target for the true class and 0 for the others. Without such masks the pull is 0.
+    target for the true class and 0 for the others. Without masks on scores, pull is 0.
     """
     none, doubled, undoubled = (0, 1.0), (4, 0.5), (1, 1.0)
     designs = [(1, block, 80, (none, doubled, undoubled)) for block in (1, 2)]
@@ -78,7 +78,7 @@ def list_placement() -> Iterator[Row]:
 
 
 def list_slip() -> Iterator[Row]:
-    """List the trainings of why: what inactive units pass on."""
+    """List the training runs in why on what inactive units pass on."""
     three = "no cut", "slip", "true"
     parts = "ratchet alone", "all but the ratchet", "other gates", "old gates"
     for rate, block in itertools.product((0.5, 0.0), (1, 2)):
@@ -91,7 +91,7 @@ def list_slip() -> Iterator[Row]:
 
 
 def list_blocks() -> Iterator[Row]:
-    """List the trainings of why on ten other blocks of images."""
+    """List the training runs in why on ten other blocks of images."""
     networks = "no cut", "slip", "true", "ratchet alone", "all but the ratchet"
     for network, block in itertools.product(networks, range(3, 51, 5)):
         for seed in range(1, 6):
@@ -100,7 +100,7 @@ def list_blocks() -> Iterator[Row]:
 
 
 def list_dose() -> Iterator[Row]:
-    """List the trainings of why: how much inactive units pass on."""
+    """List the training runs in why on how much inactive units pass on."""
     doses = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
     for dose, rate, block in itertools.product(doses, (0.5, 0.0), (1, 2)):
         for seed in range(1, 9):
@@ -109,24 +109,24 @@ def list_dose() -> Iterator[Row]:
 
 
 def list_images() -> Iterator[Row]:
-    """List the trainings of why: more images, and fewer or more hidden units.
+    """List the training runs in why with more images, and fewer or more hidden units.
 
     All settings are trained with the first seed, and the notebook chooses one of them.
-    That setting is trained with three other seeds.
+    That setting is also trained with three other seeds.
     """
     names = "images", "hidden_size", "relu_grad_inactive"
     settings = list(itertools.product((0.0, 0.5), (0.0005, 0.001, 0.002, 0.005, 0.01)))
     for key, chosen in CHOSEN.items():
         epochs = 100 if key[1] == 400 else LENGTHS[key[0]][-1]
-        trainings = [(*setting, 1) for setting in settings]
-        trainings += [(*chosen, seed) for seed in (2, 3, 4)]
-        for rate, step, seed in trainings:
+        runs = [(*setting, 1) for setting in settings]
+        runs += [(*chosen, seed) for seed in (2, 3, 4)]
+        for rate, step, seed in runs:
             row = dict(zip(names, key, strict=True)) | {"dropout_rate": rate}
             yield row | {"learning_rate": step, "epochs": epochs, "seed": seed}
 
 
 def list_dropout() -> Iterator[Row]:
-    """List the trainings of dropout: rates of hidden units and pixels."""
+    """List the training runs in dropout, by the rates of hidden units and pixels."""
     rates = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04)
     shares = (0.0, 0.2, 0.5)
     design = itertools.product((0, 1), shares, shares, rates, (1, 2), range(201, 206))
@@ -138,7 +138,7 @@ def list_dropout() -> Iterator[Row]:
 
 
 def list_hundreds() -> Iterator[Row]:
-    """List the trainings of overfitting: five times forty seeds, and other blocks."""
+    """List the training runs in overfitting: five times forty seeds, other blocks."""
     designs = [(1, 1, 200), (0, 1, 200), *((0, block, 40) for block in range(3, 15))]
     for inactive, block, seeds in designs:
         for seed in range(1, seeds + 1):
@@ -146,7 +146,10 @@ def list_hundreds() -> Iterator[Row]:
 
 
 def train_placement(data: Data, row: Row) -> Row:
-    """Train with masks on the hidden units, and perhaps on the scores, too."""
+    """Train a row with masks on hidden units and perhaps on scores; return the result.
+
+    The result is the number of test images that are classified correctly.
+    """
     rng = np.random.RandomState(row["seed"])
     score_rng = np.random.RandomState([row["seed"], 2])
     weights, block = helpers.initial_weights(rng, 40), read_block(data, row["block"])
@@ -162,7 +165,10 @@ def train_placement(data: Data, row: Row) -> Row:
 
 
 def train_images(data: Data, row: Row) -> Row:
-    """Train on the first images of MNIST, and validate on the last 5,000 of the set."""
+    """Train a row on the first images of MNIST, and return counts of correct answers.
+
+    They are counted on the last 5,000 training images and on the test images.
+    """
     rng, _ = helpers.generators(row["seed"])
     weights, measured = helpers.initial_weights(rng, row["hidden_size"]), {}
     x, y = data.x_train[: row["images"]], data.y_train[: row["images"]]
@@ -194,13 +200,13 @@ RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
 
 
 def read_block(data: Data, number: int) -> tuple[Any, Any]:
-    """Return the images and the labels of a block. The first block has number 1."""
+    """Return the images and the labels of a block, whose number counts from 1."""
     part = slice((number - 1) * BLOCK, number * BLOCK)
     return data.x_train[part], data.y_train[part]
 
 
 def load_lesson(notebook: str) -> Row:
-    """Execute the cells of a notebook that are tagged "record"."""
+    """Execute a notebook's cells that are tagged "record", and return their names."""
     os.chdir(FOLDER.parent)
     content = json.loads((FOLDER.parent / f"{notebook}.ipynb").read_text())
     namespace: Row = {"__name__": "record"}
@@ -211,12 +217,12 @@ def load_lesson(notebook: str) -> Row:
 
 
 def needs_mnist(row: Row) -> bool:
-    """Return whether a row was trained on images that are not in the sample."""
+    """Return whether a row is trained on images that are not in the sample."""
     return "images" in row or row.get("block", 1) > 2
 
 
 def train_rows(name: str, rows: list[Row], data: Data) -> list[Row]:
-    """Train rows on all cores, and return them with what was measured."""
+    """Train these rows of a record on all cores; return them with what was measured."""
     trainer, _ = RECORDS[name]
     if callable(trainer):
         train = partial(trainer, data)
@@ -234,8 +240,8 @@ def train_rows(name: str, rows: list[Row], data: Data) -> list[Row]:
     return done
 
 
-def make(name: str, data: Data) -> None:
-    """Train all rows of a record, and write its file."""
+def make_record(name: str, data: Data) -> None:
+    """Train all rows of a record, and write its CSV file."""
     rows = list(RECORDS[name][1]())
     if len(data.x_train) < MNIST and any(map(needs_mnist, rows)):
         sys.exit(f"{name} needs all of MNIST: name its .npz file by --mnist.")
@@ -243,13 +249,16 @@ def make(name: str, data: Data) -> None:
     made.to_csv(FOLDER / f"{name}.csv", index=False, lineterminator="\n")
 
 
-def check(name: str, count: int, random_state: int, data: Data) -> None:
-    """Train some rows of a record again; exit if a value is not the recorded one."""
+def check_record(name: str, count: int, random_state: int, data: Data) -> None:
+    """Train some rows of a record again; exit if a value is not the recorded one.
+
+    count: how many rows. random_state: draws these rows.
+    """
     record = pd.read_csv(FOLDER / f"{name}.csv")
     rows = list(RECORDS[name][1]())
     keys = list(rows[0])
     if record[keys].to_dict("records") != pd.DataFrame(rows).to_dict("records"):
-        sys.exit(f"{name}.csv has other trainings than make_records.py lists.")
+        sys.exit(f"{name}.csv has other rows than make_records.py lists.")
     usable = [len(data.x_train) == MNIST or not needs_mnist(row) for row in rows]
     if not any(usable):
         print(f"{name}: every row needs all of MNIST, so none is checked.")
@@ -280,9 +289,9 @@ def main() -> None:
         )
     for name in options.records or (RECORDS if options.check else ()):
         if options.check:
-            check(name, options.check, options.draw, data)
+            check_record(name, options.check, options.draw, data)
         else:
-            make(name, data)
+            make_record(name, data)
 
 
 if __name__ == "__main__":

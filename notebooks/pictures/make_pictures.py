@@ -32,7 +32,10 @@ STROKES = [
 
 
 def list_pen_positions(stroke: list[tuple[float, ...]]) -> np.ndarray:
-    """Return where the pen is in each frame, (N, 2), in fractions of the pad."""
+    """Return where the pen is in each frame of a stroke: (N, 2), in parts of the pad.
+
+    stroke: its arcs, see STROKES.
+    """
     arcs = []
     for x, y, radius, first, last in stroke:
         angles = np.radians(np.linspace(first, last, round(abs(last - first) / SPEED)))
@@ -52,7 +55,7 @@ def take_screenshot(page: Page) -> Image.Image:
 
 
 def draw_strokes(page: Page) -> tuple[list[Image.Image], list[int]]:
-    """Draw the strokes, and return the frames and how long to show each."""
+    """Draw STROKES on the page's pad; return the frames and the duration of each."""
     pad = page.locator(".drawing .pad").bounding_box()
     assert pad
     corner, size = np.array([pad["x"], pad["y"]]), pad["width"]
@@ -71,7 +74,7 @@ def draw_strokes(page: Page) -> tuple[list[Image.Image], list[int]]:
     return frames, durations
 
 
-def make_drawing() -> None:
+def make_drawing_gif() -> None:
     """Write drawing.gif, and the digest of the page from which it was made."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -100,8 +103,8 @@ def make_drawing() -> None:
     (FOLDER / "pages.sha256").write_text(f"{digest}  {LESSON.name}\n")
 
 
-def copy_dose() -> None:
-    """Copy the picture, unchanged, from the outputs of the notebook."""
+def copy_dose_picture() -> None:
+    """Copy dose.png, unchanged, from the outputs of why.ipynb."""
     cells = nbformat.read(WHY, as_version=4).cells
     (outputs,) = (cell.outputs for cell in cells if cell.id == "dose")
     (png,) = (each.data["image/png"] for each in outputs if "image/png" in each.data)
@@ -109,5 +112,5 @@ def copy_dose() -> None:
 
 
 if __name__ == "__main__":
-    make_drawing()
-    copy_dose()
+    make_drawing_gif()
+    copy_dose_picture()

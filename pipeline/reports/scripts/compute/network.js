@@ -161,7 +161,7 @@ function update(
   }
 }
 
-// A training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one
+// Training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one
 // update, and keeps the arrays that it was made from. error and correct are sums over the epoch so
 // far, measured under dropout. weights: the initial ones; if null, they are drawn from the seed.
 export class Training {

@@ -34,7 +34,7 @@ function* measureEpochs([images, labels], others, parameters, milestones) {
   }
 }
 
-// Yields the accuracy on other images that each training ends with. Nothing else is measured.
+// Yields, for each training run, its final accuracy on other images. Nothing else is measured.
 function* measureEnds([images, labels], others, list) {
   for (const parameters of list) {
     const training = new Training(images, labels, parameters);

@@ -1,4 +1,4 @@
-// Makes the diagrams of a page live: each is drawn in the place of its still.
+// Makes the diagrams of a page interactive: each is drawn in place of its static picture.
 import { draw } from "../parts/small.js";
 
 for (const place of document.querySelectorAll('.live[data-name="diagram"]')) {

@@ -1,5 +1,5 @@
-// A dot is a whole training with the page's own setting: its seed, whether it had the slip, and its
-// accuracy on the validation images. The reader's own dots are kept in the browser. One line of
+// A dot is a completed training run with the page's setting: its seed, whether it had the slip, and
+// its accuracy on the validation images. The reader's own dots are kept in the browser. One line of
 // text holds all of them, so that the lines of a class can be pasted together.
 
 import { store } from "./store.js";

@@ -10,7 +10,7 @@ import { TrainingSection, Trainings } from "./trainings.js";
 
 const toPercent = (fraction) => 100 * fraction;
 
-// Says how a training ended, in pieces.
+// Says how training ended, as a list of texts.
 function describeOutcome(run, changes, { epoch, finite, validation }, digest) {
   const epochs = count(epoch, "epoch");
   if (!finite) {
@@ -25,7 +25,7 @@ function describeOutcome(run, changes, { epoch, finite, validation }, digest) {
   if (changes) {
     const accuracy =
       validation >= 0 ? ` Accuracy on the validation images: ${formatPercent(validation)}.` : "";
-    return [`Another training, with ${changes}: ${epochs}.`, accuracy, ...digestOfWeights, reads];
+    return [`Another training run, with ${changes}: ${epochs}.`, accuracy, ...digestOfWeights, reads];
   }
   if (digest === run.digest) {
     const equal = `All weights equal the run's to the last bit. ${reads}`;
@@ -79,7 +79,7 @@ class Panel extends TrainingSection {
   }
 }
 
-// One training, from the press of a button to its end.
+// One training run, from the press of a button to its end.
 class Repetition {
   constructor(panel, parameters) {
     this.panel = panel;
@@ -102,7 +102,7 @@ class Repetition {
     const { epoch, weights, finite, isLast } = result;
     if (epoch === 0) return;
     if (weights && finite) drawUnits(panel.part("forming"), weights, parameters.hidden_size);
-    panel.write("shown", `The thick lines are this training, epoch ${epoch}.`);
+    panel.write("shown", `The thick lines are this training run, epoch ${epoch}.`);
     this.drawLines(result);
     if (isLast) this.conclude(result);
   }

@@ -1,4 +1,4 @@
-// Shows one step of the real network at a time, from its weights before the training: for the first
+// Shows one step of the real network at a time, from its weights before training: for the first
 // training image, then for what the reader has drawn, then for the other images.
 
 import { argmax, DIGITS, PIXELS, Training } from "../compute/network.js";

@@ -4,10 +4,10 @@ import { clamp, read } from "../compute/reading.js";
 import { make, Section } from "../show/dom.js";
 import { grey, nameOf, paint } from "../show/paint.js";
 
-// The epochs that a strip shows on every device; a shorter training ends with its own last epoch.
+// The epochs that a strip shows on every device; a shorter run ends with its own last epoch.
 export const MILESTONES = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 100];
 
-// The drawing of one training. root: what has lesson_train.html.j2.
+// How the drawing is read in one training run. root: what has lesson_train.html.j2.
 export class Strip extends Section {
   constructor(root, image, classes) {
     super(root);

@@ -1,5 +1,5 @@
 // Trains the network of a lesson, with the slip or without it and from any seed, while it reads
-// what is drawn. Whole trainings become dots, and one button trains ten more of each kind.
+// what is drawn. Completed training runs become dots, and one button trains ten more of each kind.
 
 import { count, formatPercent } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
@@ -129,7 +129,7 @@ class Training extends TrainingSection {
   }
 }
 
-// One training, from the press of a button to its end.
+// One training run, from the press of a button to its end.
 class Attempt {
   constructor(panel, dot) {
     this.panel = panel;

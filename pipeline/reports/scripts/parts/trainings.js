@@ -1,13 +1,13 @@
-// Trains in a worker: with any parameters, or, for dots, with the run's own except for the slip and
-// the seed.
+// Trains in a worker: with any parameters or, for dots, with those of the run except for the slip
+// and the seed.
 
 import { unpackBytes } from "../compute/reading.js";
 import { startSeries, startWorker } from "../compute/worker.js";
 import { Section } from "../show/dom.js";
 import { MILESTONES } from "./strip.js";
 
-// A part of a page with buttons that start and stop a training. halt: stops the present one, or
-// null. It does not use `disabled`, because a disabled button loses the focus.
+// A part of a page with buttons that start and stop training. halt: a function that stops it, or
+// null while nothing trains. It does not use `disabled`, because a disabled button loses the focus.
 export class TrainingSection extends Section {
   halt = null;
 
@@ -81,8 +81,8 @@ export class Trainings {
     return this.#start(startWorker, [parameters, MILESTONES], onEpoch, onError);
   }
 
-  // Makes several trainings, one after the other, and reports each with its accuracy. Returns a
-  // function that stops them.
+  // Trains several times, one after the other, and reports each dot with its accuracy. Returns a
+  // function that stops this.
   measure(dots, onDot, onError) {
     const tell = ({ parameters: { relu_grad_inactive, seed }, accuracy }) =>
       onDot({ kind: relu_grad_inactive ? "with" : "without", seed, accuracy });

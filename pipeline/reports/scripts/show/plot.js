@@ -1,4 +1,4 @@
-// Draws the curves of trainings into plots whose axes stand in the HTML, and names their ends.
+// Draws the curves of training runs into plots whose axes stand in the HTML, and names their ends.
 import { addElement } from "./dom.js";
 
 const WIDTH = 600; // of a plot
