@@ -18,7 +18,7 @@ INTERRUPTED = "Interrupted. Give the same command again to continue."
 
 
 def set_signal_handler(handler: Any) -> None:
-    """Let a handler handle the signals that end a command, unless they are ignored.
+    """Set the handler of the signals that end a command, unless they are ignored.
 
     nohup lets a command ignore SIGHUP, and a shell lets a background job ignore SIGINT.
     """
@@ -83,13 +83,13 @@ def raise_interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def exit_at_once(code: int) -> None:
-    """Print that the command was interrupted, and exit without any clean-up."""
+    """Print that the command was interrupted; exit with this code and no clean-up."""
     os.write(2, f"{INTERRUPTED}\n".encode())
     os._exit(code)
 
 
 def command_line() -> None:
-    """Be the entry point of ``python -m pipeline`` and of the command ``digits``."""
+    """Entry point of ``python -m pipeline``, also installed as a command, digits."""
     set_signal_handler(raise_interrupted)
     code = call_main()
     # Python would now free each object, which takes 0.2 s.

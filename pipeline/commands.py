@@ -51,7 +51,7 @@ def main(verbose: bool) -> None:
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the parameters by name, with the path of a source normalised."""
+    """Return the parameters of the options -p by name, with a normalised source."""
     values = dict(options)
     if "run_dir" in values:
         raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")

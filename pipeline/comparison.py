@@ -176,18 +176,18 @@ def compare_metrics(comparison: Comparison) -> pd.DataFrame:
     return table.join(pd.DataFrame.from_dict(rows, orient="index"))
 
 
-def describe_verdict(compared: Comparison) -> str:
+def describe_verdict(comparison: Comparison) -> str:
     """Return a sentence, in Markdown, that says whether A or B is better.
 
     Two sweeps with several seeds are judged by the interval of the mean difference over
     the seeds. Other pairs are judged by McNemar's test of the answers of two networks.
     """
-    first, second = (side.metrics for side in compared.sides.values())
-    names = [f"{letter} (`{side.name}`)" for letter, side in compared.sides.items()]
+    first, second = (side.metrics for side in comparison.sides.values())
+    names = [f"{letter} (`{side.name}`)" for letter, side in comparison.sides.items()]
     if first.equals(second):
         pair = " and ".join(names)
         return f"{pair} are identical: their weights and their metrics are equal."
-    if compared.has_seeds:
+    if comparison.has_seeds:
         row = estimate_difference(first["test_accuracy"], second["test_accuracy"])
         low, high = row["low"], row["high"]
         is_sure = low > 0 or high < 0
@@ -197,15 +197,15 @@ def describe_verdict(compared: Comparison) -> str:
         change = f"the test accuracy changes by {row['difference']:+.4f}"
         numbers = f"from A to B {change} ({interval})"
     else:
-        only_a, only_b, p = compare_pair(*compared.correct)
+        only_a, only_b, p = compare_pair(*comparison.correct)
         is_sure = p < 1 - CONFIDENCE
         b_leads = only_b > only_a
         holds = "by more than the luck of the test images, but other seeds may "
         holds += "give another result"
         cause = "The luck of the test images"
-        a, b = (f"{100 * share:.2f}" for share in compared.correct.mean(axis=1))
-        count = f"{len(compared.data.y_test):,} test images"
-        records = [folder.read_record() for folder in compared.networks.values()]
+        a, b = (f"{100 * share:.2f}" for share in comparison.correct.mean(axis=1))
+        count = f"{len(comparison.data.y_test):,} test images"
+        records = [folder.read_record() for folder in comparison.networks.values()]
         seeds = " and ".join(str(each.parameters["seed"]) for each in records)
         correct = f"A classifies {a} and B {b} % of {count} correctly"
         numbers = f"{correct} (seeds {seeds})"

@@ -53,7 +53,7 @@ def read_code(path: Path) -> str:
 
 
 def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
-    """Return the digest of the code in each file; names are paths from the root."""
+    """Return the digest of the code in each file; names are paths in the project."""
     return {name: digest_code(read_code(ROOT / name)) for name in names}
 
 

@@ -32,7 +32,7 @@ class InvalidInput(PipelineError, ValueError):
 
 
 class InvalidFile(InvalidInput):
-    """A file cannot be used, be it the user's own or one of a run or a sweep.
+    """A file cannot be used, whether it is the user's own or belongs to a run or sweep.
 
     problem: a clause such as "is damaged".
     advice: a sentence that says what to do.

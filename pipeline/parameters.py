@@ -179,12 +179,12 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
 
 
 def from_values(values: Mapping[str, object]) -> Parameters:
-    """Check parameters with Python values; add defaults. Raises InvalidInput."""
+    """Check Python values of parameters, and add defaults. Raises InvalidInput."""
     return _validate(Parameters, values)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
-    """Convert and check parameters with values as text. Raises InvalidInput."""
+    """Convert values of parameters from text, and check them. Raises InvalidInput."""
     return _validate(Parameters, values, text=True)
 
 

@@ -35,7 +35,7 @@ def resolve_source(source: str) -> Path:
 
 
 def from_current_folder(path: str) -> str:
-    """Convert a path that is relative to the current folder with `to_display_path`."""
+    """Return the display path of a path that is relative to the current folder."""
     return to_display_path(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps links
 
 

@@ -68,7 +68,7 @@ class _Record(BaseModel):
 
 
 class Epoch(_Record):
-    """The metrics of an epoch: on training images with and without dropout, and others.
+    """The metrics of an epoch: training (with and without dropout) and validation.
 
     The validation metrics are None if there are no validation images.
     """

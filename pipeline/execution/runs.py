@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def run(
     parameters: Parameters, run_dir: str = "runs/default", force: bool = False
 ) -> None:
-    """Prepare, train, evaluate and report, unless the folder has this run, finished.
+    """Make a run: prepare, train, evaluate and report, unless it is already finished.
 
     run_dir: the run's folder, absolute or relative to the project's root.
     force: whether to run again even if the run is finished.
@@ -75,7 +75,7 @@ def run(
 
 
 def ensure_default_run(run_dir: str) -> None:
-    """If the folder is that of one of DEFAULT_RUNS, and is missing, make that run.
+    """Make the run of a folder that is in DEFAULT_RUNS, if that folder is missing.
 
     A command therefore never overwrites a folder that it was only asked to read.
     """

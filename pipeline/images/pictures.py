@@ -137,7 +137,7 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
 
 
 def _find_centred_slice(ink_per_line: np.ndarray) -> slice:
-    """Return the rows or columns of an image to put n lines into, with ink centred."""
+    """Return where n rows or columns have to be in an image, to centre their ink."""
     count = len(ink_per_line)
     centre = float(np.average(np.arange(count) + 0.5, weights=ink_per_line))
     start = min(max(0, round(CENTRE - centre)), SIDE - count)

@@ -1,8 +1,8 @@
 """Check the passes and lines that a student writes in learn.ipynb.
 
-Their results are compared with the true ones, and with those of common mistakes.
-`compute_true` in each check returns the true ones. Correct passes are used for training
-in place of those in helpers.py.
+Each `check_` function takes the student's function first. What this returns is compared
+with the result of `compute_true`, and with those of common mistakes. Correct passes are
+used for training in place of those in helpers.py.
 """
 
 import itertools
@@ -166,7 +166,7 @@ def check_slope(slope: Pass, hidden: np.ndarray) -> None:
 def check_mask(mask: Pass, draws: np.ndarray) -> None:
     """Print what a student's line returns as the mask that drops half of the units.
 
-    draws: (1, H), from 0 to 1.
+    draws: (1, H), a random number from 0 to 1 for each unit.
     """
 
     def compute_true(draws: np.ndarray) -> Arrays:

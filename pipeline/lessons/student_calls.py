@@ -44,7 +44,7 @@ def find_problem(function: Pass, compute_true: Pass, names: Sequence[str]) -> st
 
     The function is tried on a small random network, in which no two sizes are equal.
 
-    compute_true: returns the correct result. names: those of the arguments of both.
+    compute_true: the correct function. names: the names of its arguments.
     """
     rng = np.random.RandomState(1)
     weights = rng.uniform(-1, 1, (5, 4)), rng.uniform(-1, 1, (4, 3))

@@ -51,7 +51,7 @@ def classify_by_ridge_regression(
     """Classify by a linear function of the pixels, fitted to the one-hot labels.
 
     Also return the strength of the penalty: the one of STRENGTHS with which the most
-    images of `validation`, images and labels, are classified correctly.
+    images in `validation` (images and labels) are classified correctly.
 
     Source: A. Hoerl and R. Kennard (1970), Technometrics 12, 55-67.
     """

@@ -162,7 +162,7 @@ def forward_image(image, lookup, weights, mask, hidden, scores):
     """Compute an image's hidden activations and scores; return the places of its ink.
 
     image: (784,) uint8.
-    lookup: (256,), each pixel value scaled, as the inputs of the network are.
+    lookup: (256,), the input of the network for each pixel value.
     weights: both matrices.
     mask: (H,), the dropout mask of the hidden units.
 

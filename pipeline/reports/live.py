@@ -108,7 +108,7 @@ def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, A
     training = None
     if can_train(folder, record):
         parameters = from_values(record.parameters)
-        training = collect_training(parameters, folder.read_data(), history, model)
+        training = collect_training_data(parameters, folder.read_data(), history, model)
     accuracy = folder.read_metrics().test_accuracy
     networks = collect_networks(model, accuracy) if can_classify(folder, model) else []
     return {
@@ -165,7 +165,7 @@ def collect_curves(history: History) -> dict[str, list[float]]:
     }
 
 
-def collect_training(
+def collect_training_data(
     parameters: Parameters, data: Data, history: History, model: Model
 ) -> dict[str, Any]:
     """Return what a page's scripts need to train: parameters, images and results."""

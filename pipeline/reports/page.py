@@ -47,7 +47,7 @@ LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 
 @cache
 def make_exporter() -> TemplateExporter:
-    """Return nbconvert's exporter, made only once because its templates are slow."""
+    """Return nbconvert's exporter, made once because its templates compile slowly."""
     return TemplateExporter(
         config=Config({"NbConvertBase": {"display_data_priority": FORMATS}}),
         template_name="basic",
@@ -158,10 +158,8 @@ def write_notebook_report(
     """
     check_page(output)
     node = drop_tagged_cells(read_notebook(notebook), ERROR_CELL)
-    first = next(
-        (cell.source for cell in node.cells if cell.cell_type == "markdown"), ""
-    )
-    heading = re.search("^# (.*)", first, re.M)
+    prose = [cell.source for cell in node.cells if cell.cell_type == "markdown"]
+    heading = re.search("^# (.*)", (prose or [""])[0], re.M)
     heading_or_name = heading[1] if heading else notebook.stem
     name = title or heading_or_name
     html = render_notebooks({notebook.stem: node}, name, origin)
@@ -247,10 +245,8 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
     metrics, model = folder.read_metrics(), folder.read_model()
     is_digits = model.classes == DIGITS
     helpers = folder.find_helpers()
-    sweep = folder.path.parent.name
-    run_dir = (
-        f"runs/{sweep}-{folder.path.name}" if folder.is_point else folder.display_path
-    )
+    own = f"runs/{folder.path.parent.name}-{folder.path.name}"
+    run_dir = own if folder.is_point else folder.display_path
     return {
         "digits": is_digits,
         "published_accuracy": float(published.PUBLISHED["test_accuracy"]),

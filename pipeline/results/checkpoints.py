@@ -60,7 +60,7 @@ class Checkpoints:
     def load(self, *generators: Generator) -> Checkpoint | None:
         """Read the checkpoint, and restore the states of the random generators from it.
 
-        Return None if there is no checkpoint, or if training has other inputs now.
+        Return None if there is no checkpoint, or if it has the key of another run.
         """
         if not self.key or not self.path.exists():
             return None
@@ -106,7 +106,7 @@ def _restore_generator(generator: Generator, state: Any) -> None:
 
 
 def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """Return the weights of a checkpoint, and the progress of training, by name.
+    """Return the weights in a checkpoint, and the other values in it by name.
 
     Raises InvalidFile if the file is missing or damaged.
     """

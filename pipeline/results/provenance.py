@@ -88,7 +88,7 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
 
 
 def check_helpers() -> None:
-    """Raise InvalidInput if helpers.py has a syntax error, or imports too much.
+    """Raise InvalidInput if helpers.py has a syntax error or imports other packages.
 
     It may import only NumPy and the standard library, because no other import is
     recorded with a result. A command checks this before it replaces a result.
@@ -171,7 +171,7 @@ def _shorten(value: object) -> str:
 
 
 def has_published_helpers(*inputs: Mapping[str, str]) -> bool:
-    """Return whether all these inputs, each of a run, have the published helpers.py."""
+    """Return whether each of these inputs has the published helpers.py's digest."""
     return all(each.get(NETWORK) == HELPERS_SHA256 for each in inputs)
 
 

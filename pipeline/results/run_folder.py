@@ -178,7 +178,7 @@ class RunFolder:
         trained_on: Data,
         note: str | None,
     ) -> Model:
-        """Write history.json and model.npz, and return the model.
+        """Write history.json and model.npz, and return the model. note: see `Model`.
 
         Raises InvalidFile if data.npz is no longer what the network was trained on, and
         Diverged if a weight is not finite, even if the metrics are.

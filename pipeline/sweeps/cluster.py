@@ -37,7 +37,6 @@ def open_cluster(
     """Yield a function that starts to train a point on a worker of a Dask cluster.
 
     address: the address of the cluster's scheduler.
-
     wanted: the record of any point; the workers must have the same code and versions.
     data_files: the bytes of each data.npz that the points need.
     """

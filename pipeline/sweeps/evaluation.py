@@ -93,7 +93,7 @@ def register_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
 
 
 def digest_training_code(inputs: dict[str, str]) -> str:
-    """Return 12 digits of the digest of all code that trains a point with inputs."""
+    """Return 12 digits of the digest of the training code in a point's inputs."""
     trained = provenance.select_training_inputs(inputs)
     names = [name for name in sorted(trained) if name.startswith(("cells ", "code "))]
     code = [trained[name] for name in names]

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def log_state(sweep: Sweep, remaining: int) -> None:
-    """Log how many points are done and how many remain; log NOTE if it applies."""
+    """Log how many points are done and remain, and NOTE for a changed helpers.py."""
     statuses = [point.status for point in sweep.points.values()]
     done = statuses.count(Status.DONE)
     failed = len(statuses) - done - remaining

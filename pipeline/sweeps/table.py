@@ -29,9 +29,9 @@ ADVICE = {
 }
 
 
-def make_config_key(values: Any) -> str:
+def make_config_key(parameters: Any) -> str:
     """Return the key of a configuration: the id of its parameters without the seed."""
-    return make_id({name: values[name] for name in CONFIGURATION})
+    return make_id({name: parameters[name] for name in CONFIGURATION})
 
 
 def make_table(sweep: Sweep) -> pd.DataFrame:
@@ -60,7 +60,9 @@ def _make_row(point: Point) -> dict[str, object]:
     return row | {name: getattr(record, name, None) for name in TIMES}
 
 
-def rank_configurations(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataFrame:
+def rank_configurations(
+    table: pd.DataFrame, definition: SweepDefinition
+) -> pd.DataFrame:
     """Return a row for each configuration of a sweep's table, the best first.
 
     A row has the parameters except the seed, the number of its `points`, the number of
@@ -72,7 +74,7 @@ def rank_configurations(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataF
     the mean decides and, if means are equal, the other metric of the same images. Equal
     configurations keep their order, and those without any finished point come last.
     """
-    split, _, measure = sweep.select.partition("_")
+    split, _, measure = definition.select.partition("_")
     other = f"{split}_{'accuracy' if measure == 'error' else 'error'}"
     groups = table.groupby("configuration", sort=False)
     done = table[table["status"] == Status.DONE].groupby("configuration", sort=False)
@@ -83,11 +85,11 @@ def rank_configurations(table: pd.DataFrame, sweep: SweepDefinition) -> pd.DataF
     usual = ranking["points"].mode().max()  # the largest of several modes
     ranking["complete"] = has_all & (ranking["points"] >= usual)
     for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
-        ranking[name] = done[sweep.select].agg(end).reindex(ranking.index)
+        ranking[name] = done[definition.select].agg(end).reindex(ranking.index)
     keys = pd.DataFrame(
         {
             "incomplete": ~ranking["complete"],
-            "mean": _make_sort_key(ranking["mean"], sweep.select),
+            "mean": _make_sort_key(ranking["mean"], definition.select),
             "other": _make_sort_key(done[other].mean().reindex(ranking.index), other),
         }
     )
@@ -104,7 +106,7 @@ def _make_sort_key(means: pd.Series, metric: str) -> pd.Series:
 
 
 def select_configuration(
-    table: pd.DataFrame, sweep: SweepDefinition
+    table: pd.DataFrame, definition: SweepDefinition
 ) -> tuple[pd.Series | None, str]:
     """Return the best configuration (a row of the ranking) and a reason.
 
@@ -114,7 +116,7 @@ def select_configuration(
     has died, nothing is selected, because the next start of the sweep trains that point
     again, and may select another configuration.
     """
-    best = rank_configurations(table, sweep).iloc[0]
+    best = rank_configurations(table, definition).iloc[0]
     if best["seeds"] == 0:
         return None, "Nothing is selected: no point has finished"
     if table["status"].isin(LEFT).any():
@@ -144,13 +146,13 @@ def find_varied(table: pd.DataFrame) -> list[str]:
     return [name for name in CONFIGURATION if table[name].nunique() > 1]
 
 
-def has_failed(table: pd.DataFrame, sweep: SweepDefinition) -> pd.Series:
+def has_failed(table: pd.DataFrame, definition: SweepDefinition) -> pd.Series:
     """Return, for each point of a sweep's table, whether it ended without a result.
 
     If a candidate of a random search diverges, that counts as a result.
     """
     not_failed = [*LEFT, Status.DONE]
-    if sweep.random:
+    if definition.random:
         not_failed.append(Status.DIVERGED)
     return ~table["status"].isin(not_failed)
 
@@ -177,12 +179,12 @@ def describe_selection(
     return f"{reason or 'selected'}: {describe_values(best, parameter_names)}"
 
 
-def describe_failures(table: pd.DataFrame, sweep: SweepDefinition) -> str:
+def describe_failures(table: pd.DataFrame, definition: SweepDefinition) -> str:
     """Describe the points of a sweep's table that have failed, and what to do about it.
 
     Points with equal errors share a line. At most 20 such lines are returned.
     """
-    failed = table[has_failed(table, sweep)]
+    failed = table[has_failed(table, definition)]
     if failed.empty:  # all candidates of a search have diverged
         failed = table[table["status"] == Status.DIVERGED]
     lines = [f"{len(failed)} of {format_count(len(table), 'point')} did not finish:"]

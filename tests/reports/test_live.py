@@ -316,7 +316,7 @@ def make_record(code=None, **values):
 def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
     parameters = Parameters(num_samples=40, num_validation=10, epochs=1, seed=5)
     history, images = folder.read_history(), folder.read_data()
-    training = live.collect_training(parameters, images, history, ZEROS)
+    training = live.collect_training_data(parameters, images, history, ZEROS)
     for name, images, labels in (
         ("", sample["x_train"][:40], sample["y_train"][:40]),
         ("validation_", sample["x_train"][40:50], sample["y_train"][40:50]),
