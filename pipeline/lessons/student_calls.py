@@ -15,7 +15,7 @@ import helpers
 HINTS = {
     "matmul": "The array left of an @ needs as many columns as the right one has rows. "
     "The comments give the shapes, and an image is one row, such as (1, 784).",
-    "broadcast": "These shapes do not fit together. The comments give the right ones.",
+    "broadcast": "These shapes do not match. The comments give the right ones.",
     "ambiguous": "One number is needed: np.maximum compares each entry, max does not.",
     "item assignment": "weights is a tuple, so move each matrix in it: matrix -= ...",
 }

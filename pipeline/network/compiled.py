@@ -105,7 +105,7 @@ def arrays_fit(images: Bytes, weights: Weights, labels: Bytes | None = None) -> 
 
 
 def weights_fit(weights: Weights) -> bool:
-    """Return whether the weights fit the loops: matrices (784, H) and (H, 10)."""
+    """Return whether the loops can use the weights: matrices (784, H) and (H, 10)."""
     hidden_size = len(weights[-1])
     shapes = [matrix.shape for matrix in weights]
     return shapes == [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)] and all(

@@ -154,7 +154,7 @@ def test_run_sweep_raises_if_nothing_finished_and_what_failed_before_stays_so(
     caplog.set_level("INFO")
     file = write(tmp_path / "s.yaml", grid={"learning_rate": [10, 20]})
     for count in (2, 0):
-        with pytest.raises(CommandFailed, match="change its parameters") as failure:
+        with pytest.raises(CommandFailed, match="again: change them") as failure:
             execution.run_sweep(file, str(tmp_path / "out"))
         assert str(failure.value).count(" diverged: ") == 2
         assert f"2 points: 0 done, {count} to run" in caplog.text

@@ -9,7 +9,7 @@ import { store, storeOfTab } from "./store.js";
 import { Strip } from "./strip.js";
 import { TrainingSection } from "./trainings.js";
 
-const MORE = 10; // trainings of each kind
+const MORE = 10; // new dots of each kind
 
 class Training extends TrainingSection {
   constructor(root, trainings, dots, pad) {
