@@ -120,7 +120,7 @@ def command_sweep(
 @main.command("verify")
 @click.argument("run_dir", type=click.Path(exists=True, file_okay=False))
 def command_verify(run_dir: str) -> None:
-    """Run a finished run, or a sweep's selected points, again, and compare."""
+    """Repeat a finished run, or a sweep's selected points, and compare the results."""
     from pipeline.execution.verification import verify_each
     from pipeline.results.files import is_locked
     from pipeline.sweeps.table import find_selected
@@ -133,7 +133,7 @@ def command_verify(run_dir: str) -> None:
 @main.command("notebooks")
 @click.argument("paths", nargs=-1, required=True, type=EXISTING)
 def command_notebooks(paths: tuple[Path, ...]) -> None:
-    """Execute notebooks again, in place."""
+    """Execute notebooks again, and store the new outputs in their files."""
     from pipeline.execution import notebooks
 
     for path in paths:
@@ -148,7 +148,7 @@ def command_notebooks(paths: tuple[Path, ...]) -> None:
     help="Another path for the page. A run's page then omits where it was made.",
 )
 def command_report(path: Path, output: Path | None) -> None:
-    """Make a page of a notebook, lesson, run, point or sweep, finished or not."""
+    """Make a page of a notebook, a lesson, a finished run or point, or a sweep."""
     write = write_folder_page if path.is_dir() else write_file_page
     echo_path("report", write(path, output))
 

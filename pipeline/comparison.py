@@ -105,7 +105,7 @@ def read_side(run_dir: str) -> Side:
     for path in find_selected(run_dir):
         folder = RunFolder(path)
         if not folder.path.exists():
-            raise InvalidFile(folder.path, "is not there", "Name a run or a sweep.")
+            raise InvalidFile(folder.path, "does not exist", "Name a run or a sweep.")
         record, parameters = folder.read_finished()
         if folder.metrics_path.name not in record.outputs:
             problem = "was not selected by its sweep, so it has no test metrics"

@@ -25,13 +25,13 @@ REFUSED = {
     "report {d}/damaged": "{d}/damaged/run.json is damaged",
     "report {d}/list.ipynb --output {d}/cut.npz/a.html": "{d}/cut.npz. Choose",
     "run -p source ~nobody/pictures": "source is '",
-    "sweep {d}/nowhere.yaml": "{d}/nowhere.yaml is not there",
+    "sweep {d}/nowhere.yaml": "{d}/nowhere.yaml does not exist",
     "sweep {d}/s.yaml": "{d}/s.yaml is not a sweep: girds",
     "sweep {d}/s.yaml --workers 0": "--workers",
     "sweep {d}/s.yaml --scheduler=": "tcp://HOST:8786",
     "sweep {d}/s.yaml --scheduler tcp://h:1 --workers 2": "no --workers",
     "compare {d}/damaged {d}/nowhere": "{d}/damaged/run.json is damaged",
-    "compare {d}/nowhere {d}/damaged": "{d}/nowhere is not there",
+    "compare {d}/nowhere {d}/damaged": "{d}/nowhere does not exist",
     "verify {d}/damaged": "{d}/damaged/run.json is damaged",
     "verify {d}/nowhere": "{d}/nowhere",
     "verify {d}/pointless": "{d}/pointless/sweep.json ",
@@ -146,7 +146,7 @@ def test_a_dry_run_writes_nothing(pipeline, tmp_path):
 def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     monkeypatch.chdir(runs)
     refused = pipeline("compare", "none", "default")
-    assert f"{runs}/none is not there" in refused.stderr
+    assert f"{runs}/none does not exist" in refused.stderr
     assert pipeline("report", "default").stdout == "report: default/report.html\n"
 
 

@@ -112,7 +112,7 @@ def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
     if not is_close:
         raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
     log_line(
-        f"Reproduced but for the last digits: metrics and weights are equal to "
+        f"Reproduced but for the last digits: metrics and weights are equal to within "
         f"{TOLERANCE:g}. Another BLAS or processor rounds products of matrices "
         "differently."
     )

@@ -22,13 +22,7 @@ from pipeline.network import published
 from pipeline.parameters import find_changed_from_original, from_values, make_command
 from pipeline.paths import RUNS, hide_folders, to_display_path
 from pipeline.records import RunRecord
-from pipeline.reports import live, origins
-from pipeline.reports.cells import (
-    drop_tagged_cells,
-    fold_set_up,
-    read_notebook,
-    remove_tasks,
-)
+from pipeline.reports import cells, live, origins
 from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
 from pipeline.results.files import GENERATOR, atomic_write, check_page
 from pipeline.results.provenance import has_published_helpers
@@ -101,9 +95,8 @@ def render_sections(
     sections = []
     for stem, notebook in notebooks.items():
         renderer.stem = stem
-        resources = {"renderer": renderer}
-        exporter = make_exporter()
-        html, resources = exporter.from_notebook_node(fold_set_up(notebook), resources)
+        folded, resources = cells.fold_set_up(notebook), {"renderer": renderer}
+        html, resources = make_exporter().from_notebook_node(folded, resources)
         renderer = resources["renderer"]  # nbconvert has made a copy
         sections.append(html.replace("<pre>", '<pre tabindex="0">'))
     return sections, renderer
@@ -157,7 +150,7 @@ def write_notebook_report(
     a file that this project has not made.
     """
     check_page(output)
-    node = drop_tagged_cells(read_notebook(notebook), ERROR_CELL)
+    node = cells.drop_tagged_cells(cells.read_notebook(notebook), ERROR_CELL)
     prose = [cell.source for cell in node.cells if cell.cell_type == "markdown"]
     heading = re.search("^# (.*)", (prose or [""])[0], re.M)
     heading_or_name = heading[1] if heading else notebook.stem
@@ -201,12 +194,12 @@ def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) ->
     is_public: whether to leave out when and where the run was made.
     """
     paths = map(folder.executed_path, reversed(STAGES))
-    nodes = {path.stem: read_notebook(path) for path in paths if path.exists()}
-    notebooks = {stem: remove_tasks(node) for stem, node in nodes.items()}
+    nodes = {path.stem: cells.read_notebook(path) for path in paths if path.exists()}
+    notebooks = {stem: cells.remove_tasks(node) for stem, node in nodes.items()}
     source = str(record.parameters["source"])
     if not origins.is_mnist(source, record.inputs):
         notebooks = {
-            k: drop_tagged_cells(node, MNIST_TAG) for k, node in notebooks.items()
+            k: cells.drop_tagged_cells(v, MNIST_TAG) for k, v in notebooks.items()
         }
     # The page has a title of its own, so the headings of its notebooks are lowered.
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), 1))

@@ -69,7 +69,7 @@ def to_output(figure: Figure, alt: str, **others: Any) -> tuple[dict[str, Any], 
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return an HTML table of texts. pandas makes others, but no run imports it."""
+    """Return rows of texts as an HTML table, without pandas, which no run imports."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>\n" for line in lines)

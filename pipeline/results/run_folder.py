@@ -145,7 +145,7 @@ class RunFolder:
         if record.status != Status.DONE:
             problem = f"is of a run that did not finish (its status is {record.status})"
         elif altered:
-            problem = f"has {altered[0]} removed or altered since its run"
+            problem = f"has changed: its {altered[0]} was removed or altered"
         else:
             return record, parameters.from_values(record.parameters)
         command = parameters.make_command(record.parameters, self.display_path)

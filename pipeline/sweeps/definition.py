@@ -40,7 +40,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
         _check_seeds(definition)
         return definition
     except FileNotFoundError:
-        raise InvalidInput(f"{source} is not there. Name a sweep's file.") from None
+        raise InvalidInput(f"{source} does not exist. Name a sweep's file.") from None
     except ValidationError as error:
         reason = "; ".join(map(_describe_error, error.errors()))
     except (OSError, YAMLError, ValueError) as error:

@@ -169,7 +169,7 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
     record, altered = folder.read_record(), ["model.npz", "history.json"]
     assert folder.list_altered(record) == ["data.npz", *altered]
     assert folder.list_altered(record, needs_data=False) == altered
-    with pytest.raises(InvalidFile, match="has model.npz removed or altered"):
+    with pytest.raises(InvalidFile, match="its model.npz was removed or altered"):
         folder.read_finished()
 
 
