@@ -41,7 +41,7 @@ def main(verbose: bool) -> None:
     if not NOTEBOOKS.is_dir():
         problem = f"The notebooks are not at {NOTEBOOKS}"
         raise click.UsageError(f"{problem}: clone the project, and pip install -e .")
-    # Imports of papermill and nbconvert take 0.9 s less without this parser, which
+    # Importing papermill and nbconvert takes 0.9 s less without this parser, which
     # jsonschema would import, and which no notebook needs.
     modules: dict[str, Any] = sys.modules
     modules.setdefault("rfc3987_syntax", None)
@@ -110,7 +110,7 @@ def command_sweep(
         raise click.UsageError(f"--scheduler {problem}.")
     from pipeline.sweeps.sweep import prepare_sweep
 
-    # An error in the file is found here, a second before the imports for training.
+    # An error in the file is reported here, before the slow imports for training.
     sweep = prepare_sweep(file, from_current_folder(sweep_dir) if sweep_dir else None)
     from pipeline.sweeps.execution import run_sweep
 

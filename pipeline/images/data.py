@@ -138,7 +138,7 @@ def load_source(source: str) -> Data:
     no_images, no_labels = (
         x_train[:0],
         y_train[:0],
-    )  # `split_data` takes validation images
+    )  # `split_data` adds validation images
     sets = (x_train, y_train, no_images, no_labels, x_test, y_test)
     return Data(*sets, source, digests, **extras)
 

@@ -18,7 +18,7 @@ NOTE = (
     "The compiled loops compute only the published helpers.py, so this one trains "
     "without them: 9 to 30 times slower, and last digits may differ between machines."
 )
-# 95 % of a normal distribution lie within this many standard deviations of its mean.
+# 95 % of a normal distribution lies within this many standard deviations of its mean.
 Z = 1.959963984540054
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.parameters import NAMES, describe_allowed, find_range
 
-# A page trains these in a few minutes. Larger values are allowed if its run has them.
+# A page can train with these values in a few minutes. Those of its run may be larger.
 LIMITS = {"hidden_size": 1000, "epochs": 10_000}
 
 
