@@ -25,7 +25,7 @@ function describeOutcome(run, changes, { epoch, finite, validation }, digest) {
   if (changes) {
     const accuracy =
       validation >= 0 ? ` Accuracy on the validation images: ${formatPercent(validation)}.` : "";
-    return [`Another training run, with ${changes}: ${epochs}.`, accuracy, ...digestOfWeights, reads];
+    return [`Trained with ${changes}: ${epochs}.`, accuracy, ...digestOfWeights, reads];
   }
   if (digest === run.digest) {
     const equal = `All weights equal the run's to the last bit. ${reads}`;
