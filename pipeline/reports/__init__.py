@@ -1,1 +1,1 @@
-"""Make pages that open without a network connection: executed notebooks, and runs."""
+"""Make HTML pages of notebooks and of runs, which open without internet access."""

@@ -1,7 +1,7 @@
 """Fold the outputs of a cell, so that a reader can predict them before seeing them.
 
-JupyterLab unfolds the outputs of a cell when it runs. This fold is part of the output
-itself, so *Run All* does not give any answer away.
+JupyterLab can fold outputs, too, but it unfolds them when their cell runs. The fold of
+this module is part of an output, so *Run All* does not give any answer away.
 """
 
 from html import escape
@@ -12,8 +12,8 @@ from IPython.display import publish_display_data
 from IPython.utils.capture import capture_output
 
 SUMMARY = "<summary>Show the answer</summary>"
-# An output cannot contain another one, so in JupyterLab this style hides those outputs
-# that follow a closed fold.
+# A fold in one output cannot contain the other outputs of the cell. In JupyterLab, this
+# style hides the outputs that follow a closed fold.
 STYLE = (
     "<style>.jp-OutputArea-child:has(details.answer:not([open])) "
     "~ .jp-OutputArea-child { display: none }</style>"
@@ -21,9 +21,10 @@ STYLE = (
 
 
 def fold_answer() -> None:
-    """Fold what the current cell prints and displays, with pictures below the text.
+    """Fold what the current cell prints and displays.
 
-    Nothing is folded if the cell fails, or if it does not run in IPython.
+    The printed text comes first in the fold, and pictures and tables follow below it.
+    Nothing is folded if the cell fails, or if the code does not run in IPython.
     """
     shell = get_ipython()
     if shell is None:

@@ -1,4 +1,4 @@
-"""Read a notebook, choose the cells that a page shows, and fold its set-up."""
+"""Read a notebook, choose the cells that its page shows, and fold its first cells."""
 
 import re
 from pathlib import Path
@@ -9,15 +9,15 @@ from nbformat.v4 import new_markdown_cell, new_output, new_raw_cell
 
 from pipeline.errors import InvalidFile
 
-TABLE = "\n\n| | |\n"  # the head of the table of what a notebook reads and writes
-TASK = re.compile(r"\*\*(Predict|Try)\*\*|Next[,:] ")  # begins a paragraph
-FOLD = re.compile("<details>.*?</details>", re.S)  # what the defaults give, folded
+TABLE = "\n\n| | |\n"  # heads the table of what a notebook reads and writes
+TASK = re.compile(r"\*\*(Predict|Try)\*\*|Next[,:] ")  # begins a task
+FOLD = re.compile("<details>.*?</details>", re.S)  # the folded answer to a task
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Read a notebook of any format version, converted to version 4.
+    """Read a notebook of any format version, and convert it to version 4.
 
-    Raises InvalidFile if the file is missing, or is not a notebook.
+    Raises InvalidFile if the file is missing or is not a notebook.
     """
     try:
         node: NotebookNode = nbformat.read(path, as_version=4)
@@ -42,7 +42,11 @@ def drop_tagged_cells(notebook: NotebookNode, tag: str) -> NotebookNode:
 
 
 def remove_tasks(notebook: NotebookNode) -> NotebookNode:
-    """Return the notebook without tasks for its reader, and with answers unfolded."""
+    """Return the notebook without its tasks, and with the outputs of answers unfolded.
+
+    Tasks are paragraphs that ask the reader to predict or try something. The function
+    also removes the folded answers in texts, and the cells that are then empty.
+    """
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -59,9 +63,11 @@ def remove_tasks(notebook: NotebookNode) -> NotebookNode:
 
 
 def fold_set_up(notebook: NotebookNode) -> NotebookNode:
-    """Return the notebook with the cells between its title and first section folded.
+    """Return the notebook with its set-up folded.
 
-    They stay open if one of them failed, or if there is no title or no section.
+    The set-up consists of the table below the title, and of all cells between the title
+    and the first section. The fold starts open if one of these cells failed. A notebook
+    without a title or without sections is returned unchanged.
     """
     cells = notebook.cells
     prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]

@@ -1,6 +1,6 @@
-"""Collect what a page needs to classify drawings and to train a network.
+"""Collect the scripts and data with which a page classifies drawings and trains.
 
-The report of a run is such a page, and so is a lesson.
+The report of a run is such a page, and so is the page of a lesson.
 """
 
 import base64
@@ -25,7 +25,8 @@ from pipeline.results.provenance import HELPERS, has_published_helpers
 from pipeline.results.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
-# The scripts by their names. A script imports from its own folder and those before it.
+# The path of each script, by its name. A script imports only from its own folder and
+# from folders that stand before it in FOLDERS.
 FOLDERS = ("compute", "show", "parts", "entries")
 SCRIPTS = {
     path.stem: path
@@ -47,13 +48,14 @@ IMPORT = re.compile(r'^import ({[^}]*}) from "\.[\w./]*/(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
 COMMENT = re.compile(r"^ *//.*\n", re.M)
 STYLE_COMMENT = re.compile(r"(?s) ?/\*.*?\*/")
-MAX_IMAGES = 5000  # of each set in a page; this many digits add 1.1 MB
-MAX_HIDDEN_SIZE = 400  # of a network in a page, to which it adds about 1.6 MB
+MAX_IMAGES = 5000  # images of each set in a page; 5,000 digits add 1.1 MB
+MAX_HIDDEN_SIZE = 400  # hidden units; a network of 400 adds about 1.6 MB
 
 NO_TRAINING = (
     "This page shows what its run has stored. A page can train the network again only "
-    "if the run was made with the helpers.py of the project, with one image at a time, "
-    f"and from at most {MAX_IMAGES:,} images, which are still in its folder."
+    "if the run was made with the project's own helpers.py, if it trained with one "
+    f"image at a time and with at most {MAX_IMAGES:,} images, and if its folder still "
+    "has these images."
 )
 
 
@@ -67,7 +69,11 @@ def read_module(name: str) -> str:
 
 
 def collect_scripts(*entries: str) -> list[str]:
-    """Return the names of these scripts and all that they import, in loading order."""
+    """Return the names of these scripts and of all scripts that they import.
+
+    Each script comes after the scripts that it imports, so that a page can load them in
+    this order.
+    """
     names: list[str] = []
     for entry in entries:
         imports = [name for _, name in IMPORT.findall(read_module(entry))]
@@ -76,10 +82,11 @@ def collect_scripts(*entries: str) -> list[str]:
 
 
 def read_script(name: str) -> str:
-    """Convert a module to a script with its own scope, because a page has no modules.
+    """Return a JavaScript module as a script, because a page cannot import modules.
 
-    The script defines one object, such as network_js, with the exports of the module.
-    Imports come from the objects of earlier scripts. Comment lines are removed.
+    The script has a scope of its own, and defines one object, such as network_js, with
+    the exports of the module. Instead of importing, the script reads from the objects
+    that earlier scripts have defined. Comment lines are removed.
     """
     text = IMPORT.sub(r"const \1 = \2_js;", COMMENT.sub("", read_module(name)))
     exports = ", ".join(EXPORT.findall(text))
@@ -88,21 +95,22 @@ def read_script(name: str) -> str:
 
 
 def read_widget(name: str) -> str:
-    """Return a module and all its imports as one module, for a widget in JupyterLab."""
+    """Return a JavaScript module and all that it imports as one module for a widget."""
     scripts = map(read_script, collect_scripts(name))
     return "".join(scripts) + f"export default {name}_js;\n"
 
 
 def pack_bytes(content: bytes) -> str:
-    """Compress bytes, and encode them as base64 to store them in a page."""
+    """Compress bytes, and return them as base64 text that a page can contain."""
     return base64.b64encode(zlib.compress(content)).decode()
 
 
 def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
-    """Return what report.html.j2 needs to classify drawings and to train a network.
+    """Return the values with which report.html.j2 classifies drawings and trains.
 
-    In the result, `run` is for the scripts. It has no networks if the page cannot
-    classify with the run's own network, and no training if the page cannot train it.
+    The value `run` is the data of the page's scripts. Its list `networks` is empty if a
+    page cannot classify drawings with the run's network. Its `training` is None if a
+    page cannot train that network.
     """
     history, model = folder.read_history(), folder.read_model()
     training = None
@@ -123,7 +131,10 @@ def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, A
 
 
 def can_train(folder: RunFolder, record: RunRecord) -> bool:
-    """Return whether a page can train a run's network again, see `NO_TRAINING`."""
+    """Return whether a page can train a run's network again.
+
+    `NO_TRAINING` tells the reader of a page what this requires.
+    """
     parameters = from_values(record.parameters)
     return (
         has_published_helpers(record.inputs)
@@ -137,8 +148,8 @@ def can_train(folder: RunFolder, record: RunRecord) -> bool:
 def can_classify(folder: RunFolder, model: Model) -> bool:
     """Return whether a page can classify drawings with a run's network.
 
-    It can if the run's helpers.py is the published one, whose code the page's script
-    repeats, and if the network is not too large for a page.
+    The scripts of a page compute what the published helpers.py computes, so the run
+    must have used that code. The network must also be small enough for a page.
     """
     text = read_code(folder.find_helpers() or HELPERS)
     is_same = digest_code(text) == published.HELPERS_SHA256
@@ -149,9 +160,10 @@ def can_classify(folder: RunFolder, model: Model) -> bool:
 
 
 def collect_curves(history: History) -> dict[str, list[float]]:
-    """Return, by the name of each curve, its accuracies by epoch.
+    """Return the accuracies by epoch for each curve of the report's plot.
 
-    Curves that were not measured are left out.
+    The keys are the names of the curves. If an accuracy was not measured, its curve is
+    left out.
     """
     metrics = {
         "masked": "train_accuracy",
@@ -168,7 +180,10 @@ def collect_curves(history: History) -> dict[str, list[float]]:
 def collect_training_data(
     parameters: Parameters, data: Data, history: History, model: Model
 ) -> dict[str, Any]:
-    """Return what a page's scripts need to train: parameters, images and results."""
+    """Return the parameters, images and results that a page's scripts train with.
+
+    If there are more than `MAX_IMAGES` validation images, the page gets none of them.
+    """
     count = parameters.num_validation if parameters.num_validation <= MAX_IMAGES else 0
     images = data.x_validation[:count]
     return {
@@ -186,10 +201,11 @@ def collect_training_data(
 def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any]]:
     """Return the networks that classify drawings: the run's own, and a better one.
 
-    accuracy: the accuracy of the run on its test images, or None if it is unknown.
+    model: the run's own network.
+    accuracy: its accuracy on the run's test images, or None if it is unknown.
 
-    The better network was trained on all of MNIST. It classifies digits, so it is left
-    out if the run's network has other classes.
+    The better network was trained on all of MNIST. That network classifies digits, so
+    it is left out if the run's network has other classes.
     """
     own = pack_network("This run's network", accuracy, model)
     if model.classes != DIGITS:
@@ -203,7 +219,10 @@ def collect_networks(model: Model, accuracy: float | None) -> list[dict[str, Any
 
 @np.errstate(over="ignore")  # weights may be too large for single precision
 def pack_network(name: str, accuracy: float | None, model: Model) -> dict[str, Any]:
-    """Pack a network in the format that reading.js unpacks, in single precision."""
+    """Return a network in the format that reading.js unpacks.
+
+    The weights are packed in single precision.
+    """
     content = b"".join(matrix.astype("<f4").tobytes() for matrix in model.weights)
     return {
         "name": name,

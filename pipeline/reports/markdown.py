@@ -15,14 +15,16 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from pipeline.paths import NOTEBOOKS
 
-GLOSSARY = "README.md#glossary"  # the link to the glossary in notebooks
+GLOSSARY = "README.md#glossary"  # how notebooks link to the glossary
 
 
 class Renderer(IPythonRenderer):
     """Render the Markdown of a page's notebooks, and collect its headings.
 
-    stems: the names of the notebooks, without .ipynb. `stem` is the current one.
+    stems: the names of all notebooks of the page, without .ipynb.
     shift: by how many levels to lower headings.
+
+    The attribute `stem` is the name of the notebook that is being rendered.
     """
 
     def __init__(self, stems: Sequence[str], shift: int = 0) -> None:
@@ -31,7 +33,7 @@ class Renderer(IPythonRenderer):
         self.stem = stems[0]
         self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
         self.figures = 0
-        self.needs: set[str] = set()  # of "diagrams" and "glossary"
+        self.needs: set[str] = set()  # "diagrams" or "glossary", if used
 
     def count_figure(self) -> int:
         """Count one more figure, and return its number."""
@@ -62,7 +64,10 @@ class Renderer(IPythonRenderer):
         return f"<code>{path}</code>" if text == stem else text
 
     def table(self, text: str) -> str:
-        """Render a table; one with three columns or more can be scrolled on phones."""
+        """Render a table.
+
+        A table with three or more columns gets an element that scrolls on phones.
+        """
         table = f"<table>\n{text}</table>\n"
         if len(re.findall("<t[hd][ >]", text.partition("</tr>")[0])) <= 2:
             return table
@@ -70,7 +75,7 @@ class Renderer(IPythonRenderer):
         return f"<div {attributes}>{table}</div>"
 
     def table_head(self, text: str) -> str:
-        # Tables in Markdown always have a head, so an empty head is left out.
+        # Every table in Markdown has a head. A head without any text is left out.
         words = re.sub(r"<[^>]+>|\s", "", text)
         return f"<thead>\n<tr>\n{text}</tr>\n</thead>\n" if words else ""
 
@@ -85,14 +90,22 @@ class Renderer(IPythonRenderer):
 
 
 def make_anchor(notebook_stem: str, heading: str) -> str:
-    """Return a heading's anchor. heading: its text, or how JupyterLab links to it."""
+    """Return the anchor of a heading in a page.
+
+    heading: the heading's text, or the fragment of a link to the heading in JupyterLab.
+    """
     words = re.findall(r"[^\W_]+", unescape(unquote(heading)).lower())
     return "-".join([notebook_stem, *words])
 
 
 def convert_formula(source: str, display: str) -> str:
-    """Convert LaTeX to MathML, "block" or "inline"; if that fails, show it as typed."""
-    # Imported here to save 0.1 s for the report of a run, which has no formulas.
+    """Convert a formula from LaTeX to MathML.
+
+    display: "block" or "inline".
+
+    If latex2mathml cannot convert the formula, the result shows the LaTeX source.
+    """
+    # The report of a run has no formulas, so importing this only here saves it 0.1 s.
     from latex2mathml.converter import convert
 
     try:
@@ -103,14 +116,14 @@ def convert_formula(source: str, display: str) -> str:
 
 @jinja2.pass_context
 def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
-    """Render the Markdown of a cell; this is a filter for nbconvert's templates."""
+    """Render the Markdown of a cell, as a filter in nbconvert's templates."""
     renderer = context["resources"]["renderer"]
     renderer.attachments = context["cell"].get("attachments", {})
     return render_text(source, renderer)
 
 
 def render_glossary() -> str:
-    """Render the glossary of the guide in notebooks/, without its title."""
+    """Render the glossary of notebooks/README.md, without its heading."""
     guide = (NOTEBOOKS / "README.md").read_text("utf-8")
     glossary = guide.split("## Glossary\n")[1].split("\n## ")[0]
     return render_text(glossary, Renderer(["README"]))

@@ -1,7 +1,7 @@
-"""Describe whose data and code a result uses, and where it was made.
+"""Describe whose images and code a result uses, and where the result was made.
 
-A page says this at its end. The folders of all runs have the same README.txt, and so do
-the folders of all sweeps.
+A page shows these texts at its end. This module also has two texts of README.txt: one
+for the folders of all runs, and one for the folders of all sweeps.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from pipeline.paths import ROOT
 from pipeline.records import Origin
 
-# The digest of MNIST's test images, which the sample contains, too.
+# The SHA-256 of MNIST's test images. The project's sample of MNIST has the same ones.
 MNIST_TEST_IMAGES = "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"
 MNIST = (
     "MNIST, copyright Yann LeCun and Corinna Cortes, a derivative work of NIST's "
@@ -33,16 +33,16 @@ README = """\
 
 {files}
 
-To check it, get the project from where you got this folder, at the commit that run.json
-names, and set it up as its README.md says. Then, in the project's folder, run:
+To check the results, get the project from where you got this folder, at the commit that
+run.json names. Set it up as its README.md says. Then run, in the project's folder:
 
     cp THIS_FOLDER/helpers.py.txt helpers.py
     python -m pipeline verify THIS_FOLDER
 
-This trains and evaluates again, and compares metrics, weights and answers. Its last
-line begins with "Reproduced" if all are equal. run.json has the parameters and the time
-that it takes. The images are taken from their source, so you need to send them with the
-folder only if they are your own.
+The second command trains and evaluates again, and compares metrics, weights and
+answers. Its last line begins with "Reproduced" if all are equal. run.json has the
+parameters, and says how long the run took. The command takes the images from their
+source, so you need to send images with the folder only if they are your own.
 
 Licences: the code MIT; MNIST Creative Commons Attribution-ShareAlike 3.0 (Yann LeCun,
 Corinna Cortes); Fashion-MNIST MIT (Zalando SE). Other images: as their author says.
@@ -74,13 +74,21 @@ ID/                     a point: weights, metrics of each epoch, notebooks, run.
 
 
 def is_mnist(source: object, inputs: Mapping[str, str]) -> bool:
-    """Return whether the images are MNIST's, by their source or by a run's inputs."""
+    """Return whether images are from MNIST.
+
+    source: the source of the images, such as "sample".
+    inputs: the digests of a run's inputs, by name. If they include the digest of
+        MNIST's test images, the images are from MNIST, whatever their source.
+    """
     is_known = inputs.get("array x_test") == MNIST_TEST_IMAGES
     return is_known or source in ("sample", "mnist")
 
 
 def cite_images(source: object, inputs: Mapping[str, str]) -> str:
-    """Return who made the images of a source, and their licence."""
+    """Return who made images, and their licence.
+
+    source, inputs: see `is_mnist`.
+    """
     if is_mnist(source, inputs):
         return MNIST
     if source == "fashion_mnist":
@@ -90,7 +98,10 @@ def cite_images(source: object, inputs: Mapping[str, str]) -> str:
 
 
 def collect_credits(inputs: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the credits for images and code, given the inputs by source of images."""
+    """Return the credits for the images and the code of results, each credit once.
+
+    inputs: the digests of the inputs of a run, see `is_mnist`, by source of the images.
+    """
     texts = [cite_images(source, each) for source, each in inputs.items()]
     return [*dict.fromkeys(texts), cite_project()]
 
@@ -108,7 +119,11 @@ def cite_project() -> str:
 
 
 def describe_origins(origins: Iterable[Origin | None]) -> str:
-    """Describe in one line where results were made, each place only once."""
+    """Describe in one line the machines, versions and commits that made results.
+
+    origins: the origin of each result, or None if it was not recorded. Equal origins
+        are described only once.
+    """
     places = [
         f"on {each.processor}, {each.cores} cores, {each.system}, with {each.blas} and "
         f"Python {each.python}, at commit {each.commit or 'unknown'}"

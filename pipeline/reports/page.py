@@ -1,4 +1,4 @@
-"""Render executed notebooks, or a run, as one HTML file that needs no other file.
+"""Render executed notebooks, or the report of a run, as one self-contained HTML file.
 
 nbconvert renders the cells, and markdown.py their Markdown.
 """
@@ -32,8 +32,8 @@ from pipeline.results.stages import HELPERS, STAGES
 # The kinds of outputs that a page can show, the preferred ones first.
 FORMATS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg"]
 FORMATS += ["text/plain"]
-MAX_NAME = 200  # bytes, of the 255 that a file's name may have
-MNIST_TAG = "mnist"  # the tag of cells that are only true of MNIST
+MAX_NAME = 200  # bytes; file systems allow 255
+MNIST_TAG = "mnist"  # the tag of cells that are true only of MNIST
 ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
 HEADING = re.compile("(<h1[^>]*>).*?</h1>", re.S)
 LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
@@ -41,7 +41,10 @@ LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 
 @cache
 def make_exporter() -> TemplateExporter:
-    """Return nbconvert's exporter, made once because its templates compile slowly."""
+    """Return nbconvert's exporter with the templates of pages.
+
+    The exporter is made only once, because compiling its templates is slow.
+    """
     return TemplateExporter(
         config=Config({"NbConvertBase": {"display_data_priority": FORMATS}}),
         template_name="basic",
@@ -63,9 +66,9 @@ def render_notebooks(
     """Render executed notebooks as one page, and return its HTML.
 
     notebooks: the notebooks by their names, without .ipynb.
-    title: the page's title, also shown if the first notebook has none.
-    origin: the values of origins.html.j2: `place`, where a run or a sweep was made, and
-        `credits`, for its images and code.
+    title: the page's title, which is also its heading if the first notebook has none.
+    origin: the values of origins.html.j2. `place` says where a run or a sweep was made,
+        and `credits` names the authors of its images and code. None leaves both out.
     """
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks)))
     if "<h1" not in sections[0]:
@@ -88,16 +91,20 @@ def render_notebooks(
 def render_sections(
     notebooks: Mapping[str, NotebookNode], renderer: Renderer
 ) -> tuple[list[str], Renderer]:
-    """Render each notebook; return their HTML, and the renderer with their headings.
+    """Render each notebook as HTML.
 
     notebooks: the notebooks by their names, without .ipynb.
+    renderer: renders the Markdown of the cells.
+
+    Return the HTML of each notebook, and a copy of the renderer that has collected the
+    headings of all notebooks.
     """
     sections = []
     for stem, notebook in notebooks.items():
         renderer.stem = stem
         folded, resources = cells.fold_set_up(notebook), {"renderer": renderer}
         html, resources = make_exporter().from_notebook_node(folded, resources)
-        renderer = resources["renderer"]  # nbconvert has made a copy
+        renderer = resources["renderer"]  # nbconvert copies resources
         sections.append(html.replace("<pre>", '<pre tabindex="0">'))
     return sections, renderer
 
@@ -110,12 +117,13 @@ def render_template(
 ) -> str:
     """Fill a template that extends base.html.j2, and return the page.
 
-    scripts: the names of the page's scripts; those that they import are added.
-    styles: the names of its style sheets.
-    values: the values that the template shows, which are escaped.
+    scripts: the names of the page's scripts. The function adds the scripts that these
+        scripts import.
+    styles: the names of the page's style sheets.
+    values: the values that the template shows. The template escapes them.
 
-    The Content-Security-Policy allows only these scripts, by their digests, and lets
-    the page fetch nothing.
+    The Content-Security-Policy of the page lists the digests of its scripts, so that a
+    browser runs no other script. The policy also forbids the page to fetch anything.
     """
     names = live.collect_scripts(*scripts)
     texts = {name: live.read_script(name) for name in names}
@@ -140,14 +148,18 @@ def write_notebook_report(
     title: str | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a page of one notebook as it was last executed.
+    """Write a page that shows one notebook as it was last executed.
 
+    notebook: the path of the notebook.
     output: the path of the page.
     title: a title that replaces the notebook's own.
     origin: see `render_notebooks`.
 
-    Raises InvalidFile if the file is not a notebook, and InvalidInput if the output is
-    a file that this project has not made.
+    If the page is not in the folder of the notebook, the notebook's links to files in
+    other folders become plain text.
+
+    Raises InvalidFile if the file is not a notebook. Raises InvalidInput if
+    `check_page` does not allow a page at the path.
     """
     check_page(output)
     node = cells.drop_tagged_cells(cells.read_notebook(notebook), ERROR_CELL)
@@ -164,14 +176,16 @@ def write_notebook_report(
 
 
 def remove_dead_links(html: str) -> str:
-    """Replace each link to a file in another folder with its text."""
+    """Replace each link to a file in another folder with the text of the link."""
     return LINK_TO_FOLDER.sub(r"\1", html)
 
 
 def choose_page_path(name: str) -> Path:
-    """Return the path of a page in runs/reports, named after paths in the project.
+    """Return a path in runs/reports for a page that shows something of the project.
 
-    A name that is too long for a file is cut, and its digest is added.
+    name: the path of what the page shows, or several paths joined by `_and_`.
+
+    If the name is too long for a file, it is cut, and the digest of the name is added.
     """
     place = re.sub(r"(^|_and_)(runs|notebooks)/", r"\1", name)
     stem = re.sub(r"[^\w.-]+", "-", place).strip("-")
@@ -182,16 +196,21 @@ def choose_page_path(name: str) -> Path:
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report of a finished run, whose run.json need not be written yet."""
+    """Write the report of a finished run.
+
+    record: the content of run.json. The file itself need not be written yet.
+    """
     atomic_write(folder.report_path, render_run(folder, record).encode())
 
 
 def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) -> str:
-    """Render the report of a finished run: its result, then its notebooks.
+    """Return the HTML of the report of a finished run.
 
-    The last notebook comes first, and tasks for the reader are left out.
-
+    record: the content of run.json. The file itself need not be written yet.
     is_public: whether to leave out when and where the run was made.
+
+    The report begins with the result. The notebooks follow, the last one first, without
+    their tasks for the reader.
     """
     paths = map(folder.executed_path, reversed(STAGES))
     nodes = {path.stem: cells.read_notebook(path) for path in paths if path.exists()}
@@ -201,7 +220,7 @@ def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) ->
         notebooks = {
             k: cells.drop_tagged_cells(v, MNIST_TAG) for k, v in notebooks.items()
         }
-    # The page has a title of its own, so the headings of its notebooks are lowered.
+    # The page has a title of its own, so all headings of notebooks are one level lower.
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), 1))
     place = "" if is_public else describe_place(record)
     credits = origins.collect_credits({source: record.inputs})
@@ -233,7 +252,10 @@ def make_title(folder: RunFolder) -> str:
 
 
 def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
-    """Return the values of a finished run that the templates show, by name."""
+    """Return what report.html.j2 shows of a finished run: results, inputs and digests.
+
+    The keys are the names that the template uses.
+    """
     parameters = from_values(record.parameters)
     metrics, model = folder.read_metrics(), folder.read_model()
     is_digits = model.classes == DIGITS

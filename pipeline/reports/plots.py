@@ -28,15 +28,15 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def use_style() -> None:
-    """Set the project's style for all later plots, instead of the user's own."""
+    """Set the project's style for all later plots, in place of the user's style."""
     plt.rcdefaults()
     plt.rc("axes", prop_cycle=cycler(color=COLOURS), grid=True, axisbelow=True)
     plt.rc("axes", titlesize=11, titlelocation="left")
     plt.rc("axes.spines", top=False, right=False)
     plt.rc("grid", color="#E3E3E3")
     plt.rc("lines", linewidth=1.8)
-    # The margins are fixed, for figures 9 inches wide, because computing them takes as
-    # long as drawing.
+    # These margins suit figures that are 9 inches wide. They are fixed, because
+    # computing margins takes as long as drawing a figure.
     plt.rc("figure.subplot", left=0.08, right=0.99, bottom=0.15, top=0.92)
 
 
@@ -48,20 +48,21 @@ def to_png(figure: Figure) -> bytes:
     plt.close(figure)
     picture = fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     file = io.BytesIO()
-    # 256 colours make a file a third as large, and this method keeps the paper white.
+    # With 256 colours the file is a third as large. MAXCOVERAGE keeps pure white.
     picture.quantize(method=Quantize.MAXCOVERAGE).save(file, "png")
     return file.getvalue()
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure with its alternative text, and close it."""
+    """Display a figure with its alternative text, and close the figure."""
     display(Image(to_png(figure), format="png", retina=True, alt=alt))
 
 
 def to_output(figure: Figure, alt: str, **others: Any) -> tuple[dict[str, Any], Any]:
     """Return a figure as the data and metadata of an output, and close the figure.
 
-    alt: the alternative text. others: more metadata of the picture.
+    alt: the alternative text of the picture.
+    others: more metadata of the picture.
     """
     picture = base64.b64encode(to_png(figure)).decode()
     about = {"alt": alt, "width": 864, **others}  # a figure of 9 inches
@@ -69,7 +70,10 @@ def to_output(figure: Figure, alt: str, **others: Any) -> tuple[dict[str, Any], 
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of texts as an HTML table, without pandas, which no run imports."""
+    """Return rows of texts as an HTML table.
+
+    The function does not use pandas, so that a run need not import pandas.
+    """
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>\n" for line in lines)
@@ -77,7 +81,7 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def show_table(table: str) -> None:
-    """Display an HTML table; if it is wide, the keyboard can scroll it."""
+    """Display an HTML table, which a keyboard can scroll if it is too wide."""
     attributes = 'class="scroll" role="group" aria-label="Table" tabindex="0"'
     display(HTML(f'<div {attributes} style="overflow-x: auto">{table}</div>'))
 
@@ -91,7 +95,7 @@ def draw_tiles(images: np.ndarray, captions: Sequence[str], **colours: Any) -> F
     longest = max(len(line) for caption in lines for line in caption)
     size = min(9, 110 / longest)  # so that captions side by side do not touch
     above = 7 * max(map(len, lines))  # the room for a caption, in pixels of the images
-    height = above + 30  # of a row: the caption, 28 pixels of an image, and a gap
+    height = above + 30  # of a row: its captions, images of 28 pixels, and a gap
     rows = math.ceil(len(images) / 10)
     room = {"left": 0, "right": 1, "bottom": 0, "top": 1}
     figure, axis = plt.subplots(figsize=(9, 9 * rows * height / 320), gridspec_kw=room)
@@ -129,11 +133,14 @@ def draw_digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
 
 
 def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Figure:
-    """Draw a confusion matrix (C, C): images by true class (row) and answer (column).
+    """Draw a confusion matrix.
 
-    names: the names of the classes. noun: the word for one class.
+    confusion: (C, C), the number of images by true class (row) and answer (column).
+    names: the names of the classes.
+    noun: the word for one class, such as "digit".
 
-    The colour is the share of the row, from white for none to dark blue for all.
+    The colour of an entry shows its share of the sum of its row, from white for 0 to
+    dark blue for 1.
     """
     size = len(confusion)
     share = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
@@ -157,8 +164,9 @@ def draw_differences(
 ) -> Figure:
     """Draw differences in percentage points, with two standard errors to either side.
 
-    labels: what is compared, in words. Long labels are wrapped.
-    means, errors: the mean of each difference, and its standard error.
+    labels: what each difference compares, in words. Long labels are wrapped.
+    means: the mean of each difference.
+    errors: the standard error of each mean.
     """
     labels = [textwrap.fill(label, 54) for label in labels]  # the characters that fit
     lines = max(label.count("\n") for label in labels) + 1
@@ -198,5 +206,5 @@ def draw_learning_curves(history: History) -> Figure:
 
 
 def find_measured(history: History, name: str) -> list[float]:
-    """Return a metric of a run's history by epoch, or [] if it was not measured."""
+    """Return the values of a metric by epoch, or [] if the run did not measure it."""
     return [epoch[name] for epoch in history if name in epoch]
