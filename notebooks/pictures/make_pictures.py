@@ -1,8 +1,9 @@
-"""Make the pictures of README from committed pages: make pictures.
+"""Make the pictures of README.md from committed files; `make pictures` runs this.
 
 drawing.gif shows how a digit is drawn and classified in notebooks/lesson.html, in
-Chromium. dose.png is a figure of notebooks/why.ipynb. pages.sha256 keeps the digest of
-the page from which drawing.gif was made, so that a test can tell when it is outdated.
+Chromium. dose.png is a figure of notebooks/why.ipynb. pages.sha256 has the digest of
+the page from which drawing.gif was made, so that a test can tell when the picture is
+outdated.
 """
 
 import base64
@@ -20,10 +21,11 @@ FOLDER = Path(__file__).resolve().parent
 LESSON = FOLDER.parent / "lesson.html"
 WHY = FOLDER.parent / "why.ipynb"
 WIDTH, MARGIN = 700, 12
-STEP, REST = 70, 2500  # milliseconds to show a frame, and the last one of a stroke
+STEP, REST = 70, 2500  # milliseconds: each frame, and the last one of a stroke
 COLOURS = 64
-SPEED = 12  # degrees of an arc between two frames
-# The strokes, as arcs: centre and radius in fractions of the pad, first and last angle.
+SPEED = 12  # degrees of an arc that the pen draws in one frame
+# A stroke is a list of arcs. An arc has the centre (x, y) and the radius, in fractions
+# of the pad, and the first and the last angle, in degrees.
 TOP, BOTTOM = (0.48, 0.34, 0.15), (0.49, 0.67, 0.18)
 STROKES = [
     [(*TOP, -160, 100), (*BOTTOM, -100, 140)],  # a 3
@@ -32,9 +34,11 @@ STROKES = [
 
 
 def list_pen_positions(stroke: list[tuple[float, ...]]) -> np.ndarray:
-    """Return where the pen is in each frame of a stroke: (N, 2), in parts of the pad.
+    """Return the places of the pen in the frames of a stroke: (N, 2).
 
-    stroke: its arcs, see STROKES.
+    stroke: the arcs of the stroke, see STROKES.
+
+    A place has two coordinates, in fractions of the pad.
     """
     arcs = []
     for x, y, radius, first, last in stroke:
@@ -44,7 +48,7 @@ def list_pen_positions(stroke: list[tuple[float, ...]]) -> np.ndarray:
 
 
 def take_screenshot(page: Page) -> Image.Image:
-    """Return a picture of the pad, its scores, and the line with the answer below."""
+    """Return a picture of the pad, the scores, and the line with the answer."""
     pad = page.locator(".drawing .pad").bounding_box()
     line = page.locator(".drawing .answer-line").bounding_box()
     assert pad
@@ -55,7 +59,10 @@ def take_screenshot(page: Page) -> Image.Image:
 
 
 def draw_strokes(page: Page) -> tuple[list[Image.Image], list[int]]:
-    """Draw STROKES on the page's pad; return the frames and the duration of each."""
+    """Draw STROKES on the pad of the page, and print the answer after each stroke.
+
+    Return the frames of the animation, and the duration of each in milliseconds.
+    """
     pad = page.locator(".drawing .pad").bounding_box()
     assert pad
     corner, size = np.array([pad["x"], pad["y"]]), pad["width"]
@@ -75,7 +82,7 @@ def draw_strokes(page: Page) -> tuple[list[Image.Image], list[int]]:
 
 
 def make_drawing_gif() -> None:
-    """Write drawing.gif, and the digest of the page from which it was made."""
+    """Write drawing.gif, and write the digest of its page to pages.sha256."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium-headless-shell")

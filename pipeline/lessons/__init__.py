@@ -1,1 +1,1 @@
-"""The interactive parts of the lessons, and checks of what a reader writes."""
+"""Interactive parts of the lessons, and checks of the code that a reader writes."""

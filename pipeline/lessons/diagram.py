@@ -1,9 +1,10 @@
 """Draw the pictures of learn.ipynb, among them networks with buttons to press.
 
-In JupyterLab and in the page of a notebook, small.js draws a network from its state and
-makes it interactive. Where scripts do not run, as on GitHub, a still picture is shown.
-The other functions draw steps down a loss, directions of gradients, the original's
-slip, and one pass through the network.
+In JupyterLab and in the page of a notebook, the script small.js draws a network from
+its state and makes the network interactive. Where scripts do not run, as on GitHub, a
+still picture of the network is shown. Other functions draw the steps of a weight down
+its loss, the directions of gradients, the original's slip, and one pass through the
+network.
 """
 
 import itertools
@@ -31,10 +32,10 @@ class Diagram(anywidget.AnyWidget):
     targets: (O,), the values that the scores should have.
     learning_rate: the learning rate of the next step.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive, 0 or 1.
-    on_paper: whether to ask for the numbers of a step before they are shown.
+    on_paper: whether to ask the reader for each number of a step before showing it.
     without_buttons: whether to show only the network, without buttons for a step.
-    has_switches: whether to show a switch that flips the signs of all weights, and one
-        that gives a silent unit the slope 1. The unit has to be silent at first.
+    has_switches: whether to show two switches. One flips the signs of all weights, and
+        the other gives a silent unit the slope 1. The unit has to be silent at first.
 
     Raises InvalidInput if the shapes do not match.
     """
@@ -76,7 +77,7 @@ class Diagram(anywidget.AnyWidget):
 
     @property
     def layers(self) -> list[np.ndarray]:
-        """Return the values in each layer: inputs, hidden units if any, scores."""
+        """Return the values of each layer: inputs, hidden units if any, and scores."""
         first, *others = map(np.array, self.state["weights"])
         layers = [np.array(self.state["inputs"]), self.state["inputs"] @ first]
         for matrix in others:
@@ -86,7 +87,7 @@ class Diagram(anywidget.AnyWidget):
 
     @property
     def alt(self) -> str:
-        """Return the picture's text alternative: the size, the scores and the loss."""
+        """Return the text alternative, with the network's size, scores and loss."""
         layers, targets = self.layers, self.state["targets"]
         size = "-".join(str(len(layer)) for layer in layers)
         scores = " and ".join(f"{score:.4g}" for score in layers[-1])
@@ -107,7 +108,7 @@ def draw_static(diagram: Diagram) -> Figure:
     layers, targets = diagram.layers, diagram.state["targets"]
     rows = max(map(len, layers))
     figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * rows), layout="constrained")
-    places = [  # of each circle: across, up
+    places = [  # of each circle, as (across, up)
         [(column, (len(layer) - 1) / 2 - row) for row in range(len(layer))]
         for column, layer in enumerate(layers)
     ]
@@ -140,9 +141,10 @@ def draw_static(diagram: Diagram) -> Figure:
 def draw_descent(
     loss: Callable[[Any], Any], paths: Mapping[str, Sequence[float]]
 ) -> Figure:
-    """Draw a loss as a function of one weight, and steps on it, in one plot per path.
+    """Draw a loss as a function of one weight, and the steps of the weight.
 
-    paths: by title, the values that the weight takes one after the other.
+    loss: a function that takes weights and returns the loss for each.
+    paths: the values that the weight takes one after the other, by the title of a plot.
     """
     figure, axes = plt.subplots(1, len(paths), figsize=(9, 3), sharex=True, sharey=True)
     every = np.concatenate(list(paths.values()))
@@ -157,10 +159,12 @@ def draw_descent(
 
 
 def draw_directions(cosines: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw directions of gradients as lines from one point, in one plot per title.
+    """Draw the directions of gradients as lines from one point.
 
-    cosines: the cosine of the angle between each gradient and the mean gradient, which
-        is drawn as a horizontal line.
+    cosines: the cosine of the angle between each gradient and the mean gradient, in a
+        list for each plot, by the title of the plot.
+
+    The mean gradient is drawn as a horizontal line.
     """
     figure, axes = plt.subplots(1, len(cosines), figsize=(9, 2.9), squeeze=False)
     for axis, (title, each) in zip(axes[0], cosines.items(), strict=True):
@@ -181,12 +185,13 @@ def draw_slip(
     true: np.ndarray,
     slip: np.ndarray,
 ) -> Figure:
-    """Draw the ReLU's true slope, the original's, and the error signals with each.
+    """Draw the true slope of the ReLU and the original's, with their error signals.
 
-    derivative: takes activations and the slope of inactive units, which is 0 for the
-        true derivative and 1 for the original's.
+    derivative: a function of activations and of the slope of inactive units. This slope
+        is 0 in the true derivative, and 1 in the original's.
     sums: (H,), the sums of the hidden units for one image, before the ReLU.
-    true, slip: (H,), their error signals with the true slope, and with the original's.
+    true: (H,), the error signals of the hidden units with the true slope.
+    slip: (H,), the error signals of the hidden units with the original's slope.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
     places = np.array([-2, -1e-9, np.nan, 1e-9, 2])  # the slope jumps at 0
@@ -206,14 +211,17 @@ def draw_slip(
 def draw_pass(
     inputs: np.ndarray, target: np.ndarray, weights: tuple[np.ndarray, np.ndarray]
 ) -> tuple[Figure, str]:
-    """Draw one image's forward pass through the layers, and below it the backward pass.
+    """Draw the forward pass of one image, and below it the backward pass.
 
-    inputs, target: the image, scaled, (1, 784), and its one-hot label, (1, 10).
+    inputs: (1, 784), the scaled pixels of the image.
+    target: (1, 10), the one-hot label of the image.
+    weights: the two weight matrices of the network.
 
-    Return the figure and its text alternative. The gradients are shown for the hidden
-    unit with the largest error signal.
+    The gradients are those of the hidden unit with the largest error signal.
+
+    Return the figure and its text alternative.
     """
-    import helpers  # only here, so that a mistake in it cannot stop other commands
+    import helpers  # here, so that a mistake in helpers.py stops no other command
 
     hidden, scores = helpers.forward(inputs, weights)
     signal = scores - target

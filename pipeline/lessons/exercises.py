@@ -1,6 +1,7 @@
-"""Check the exercises of why.ipynb by the digests of their answers.
+"""Check answers to the exercises of why.ipynb by their digests.
 
-The answers are not in this file, so that nobody reads them by accident.
+This file has digests instead of the right answers, so that nobody reads an answer by
+accident.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-# The digests of the answers, from exercise 1 on.
+# The digests of the right answers, in the order of the exercises.
 DIGESTS = (
     *("ca4e43bd", "cf2e6530", "ca926c83", "20f84e06"),
     *("960ab9ae", "fead7641", "891eb196", "ea438b44"),
@@ -20,9 +21,11 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 def check(exercise: int, answer: Any) -> None:
-    """Print whether the answer to this exercise (a number) is correct, by its digest.
+    """Print whether an answer to an exercise is correct.
 
-    A number may be written in any way, for example as 24720, 24720.0 or "24720".
+    exercise: the number of the exercise, from 1.
+    answer: the reader's answer. If it is a number, it may be written in any way, for
+        example as 24720, 24720.0 or "24720".
     """
     verdict = "correct" if _is_correct(exercise, answer) else "not correct"
     print(f"exercise {exercise}: {verdict}")
@@ -31,11 +34,16 @@ def check(exercise: int, answer: Any) -> None:
 def check_derivative(
     exercise: int, loss: Function, signal: Function, shape: tuple[int, ...]
 ) -> None:
-    """Print whether a loss and its error signal, both functions, are correct.
+    """Print whether the reader's functions for a loss and its error signal are correct.
 
-    Both are computed at a random point, an array of this shape. The loss is checked by
-    the digest of its value, and the error signal, its derivative, by central
-    differences.
+    exercise: the number of the exercise, from 1.
+    loss: takes an array and returns the loss, a number.
+    signal: takes an array and returns the derivative of the loss, an array.
+    shape: the shape of the arrays.
+
+    Both functions are called with a random array. The digest of the loss tells whether
+    `loss` is correct. The result of `signal` is compared with central differences of
+    the loss.
     """
     at = np.random.RandomState(exercise).uniform(-2, 2, shape)
     steps = STEP * np.eye(at.size).reshape(-1, *shape)
@@ -53,7 +61,7 @@ def check_derivative(
 
 def _is_correct(exercise: int, answer: Any) -> bool:
     texts = [str(answer)]
-    with contextlib.suppress(TypeError, ValueError):  # it may not be a number
+    with contextlib.suppress(TypeError, ValueError):  # the answer may not be a number
         texts.append(f"{float(answer):.10g}")  # 24720.0 is as good as 24720
     digests = [
         hashlib.sha256(f"exercise {exercise}: {text}".encode()).hexdigest()[:8]

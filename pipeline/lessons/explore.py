@@ -27,13 +27,13 @@ NO_PICTURE += "its helpers.py computes in another way."
 class Reading:
     """How a network classifies one image, with some of its hidden units dropped.
 
-    activations and contributions are None if helpers.py was changed so that the network
-    has none.
+    If helpers.py was changed, the network may compute in another way. `activations` or
+    `contributions` is None if the changed network does not have them.
     """
 
     image: np.ndarray  # (784,) uint8
     activations: np.ndarray | None  # (H,), before units are dropped
-    dropped: np.ndarray  # (H,) bool
+    dropped: np.ndarray  # (H,) bool, whether each unit is dropped
     scores: np.ndarray  # (10,)
     contributions: np.ndarray | None  # (784, 10), see `compute_contributions`
     label: int | None  # the label, if it is known
@@ -45,7 +45,11 @@ class Reading:
 
 
 def load_run(run_dir: str) -> tuple[Data, Model]:
-    """Return the data and the network of a run; make a default run if it is missing."""
+    """Return the data and the network of a run.
+
+    run_dir: the run's folder. If the folder of a default run is missing, the function
+        makes that run first.
+    """
     folder = RunFolder(run_dir)
     runs.ensure_default_run(folder.display_path)
     if folder.record_path.exists():
@@ -60,13 +64,15 @@ def classify_image(
     dropped: Sequence[int] = (),
     label: int | None = None,
 ) -> Reading:
-    """Classify an image (784,) uint8 with the network of a model.
+    """Classify an image with the network of a model.
 
+    image: (784,) uint8, its pixels.
     dropped: the indices of the hidden units to drop.
-    label: the label, if it is known.
+    label: the label of the image, if it is known.
     """
     units = model.weights[0].shape[1]
-    mask = np.ones((1, units))  # scaling it up, as in training, would change no answer
+    # Training also scales the mask up. Here this would not change any answer.
+    mask = np.ones((1, units))
     mask[0, list(dropped)] = 0
     inputs = helpers.scale(image[np.newaxis], model.normalisation)  # (1, 784)
     hidden = helpers.forward(inputs, model.weights)[0]
@@ -86,11 +92,14 @@ def classify_image(
 def compute_contributions(
     inputs: np.ndarray, weights: Weights, mask: np.ndarray, scores: np.ndarray
 ) -> np.ndarray | None:
-    """Return the contributions of the pixels to the scores: (784, 10).
+    """Return the contribution of each pixel to each score: (784, 10).
 
-    inputs: (1, 784), scaled. mask: (1, H), 0 for dropped units and 1 for others.
+    inputs: (1, 784), the scaled pixels.
+    mask: (1, H), 0 for each dropped unit and 1 for each other unit.
+    scores: (10,), the scores that helpers.py has computed.
 
-    Return None if they do not add up to the scores (10,), as in a changed network.
+    Return None if the contributions to a score do not add up to it. This happens if
+    helpers.py has been changed so that the network computes in another way.
     """
     size = mask.shape[1]
     if [matrix.shape for matrix in weights] != [(784, size), (size, 10)]:
@@ -103,10 +112,12 @@ def compute_contributions(
 def compute_gradient_times_input(
     inputs: np.ndarray, weights: Weights, mask: np.ndarray
 ) -> np.ndarray:
-    """Compute each pixel's contribution to each score, gradient times input: (784, 10).
+    """Return each pixel's gradient for each score, times the pixel: (784, 10).
 
-    inputs, mask: see `compute_contributions`. As there are no biases, the score of
-    digit d is the sum over the pixels p of
+    inputs, mask: see `compute_contributions`.
+
+    These products are contributions: as there are no biases, the score of digit d is
+    the sum over the pixels p of
 
         x_p * sum_h W1[p, h] * mask_h * [h is active] * W2[h, d].
 
@@ -118,7 +129,11 @@ def compute_gradient_times_input(
 
 
 def describe_reading(reading: Reading) -> str:
-    """Describe a reading in words: the answer, whether it is correct, and the units."""
+    """Describe a reading in words.
+
+    The text has the answer, says whether the answer is correct, and counts the active,
+    inactive and dropped units.
+    """
     names, scores, true = reading.classes.outputs, reading.scores, reading.label
     answer, second = np.argsort(-scores, stable=True)[:2]
     text = f"The network answers {names[answer]}, with the score {scores[answer]:.2f}; "
@@ -135,7 +150,7 @@ def describe_reading(reading: Reading) -> str:
 
 
 def draw_reading(reading: Reading) -> Figure:
-    """Draw a reading: the image, pixel contributions, scores and hidden units."""
+    """Draw a reading: the image, contributions of pixels, scores and hidden units."""
     names, scores = reading.classes.outputs, reading.scores
     figure, axes = plt.subplot_mosaic("abc;ddd", figsize=(9, 4.8))
     figure.subplots_adjust(left=0.06, bottom=0.1, hspace=0.6, wspace=0.4)
@@ -167,7 +182,7 @@ def draw_reading(reading: Reading) -> Figure:
 
 
 def draw_activations(ax: Axes, reading: Reading) -> None:
-    """Draw the activation of each hidden unit, and a cross on each dropped one."""
+    """Draw the activation of each hidden unit, and a cross on each dropped unit."""
     heights = reading.activations
     if heights is None:
         ax.text(0.5, 0.5, NO_PICTURE, ha="center", transform=ax.transAxes)
@@ -182,8 +197,10 @@ def draw_activations(ax: Axes, reading: Reading) -> None:
 class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Show a slider for the image, a list of units to drop, and the resulting reading.
 
-    make_reading: a function from an image's index and the units to drop to a Reading.
-    count: the number of images. hidden_size: the number of hidden units.
+    make_reading: takes the index of an image and the indices of the units to drop, and
+        returns a `Reading`.
+    count: the number of images.
+    hidden_size: the number of hidden units.
     """
 
     def __init__(

@@ -1,10 +1,11 @@
-"""Make the page of a lesson from its text, with its pad, training and questions.
+"""Make the page of a lesson from its text.
 
 The text is Markdown. A heading of the second level begins a section, which is a stop of
-the lesson. A line such as {pad} stands for a part of the page, and {network {"weights":
-...}} for a `Diagram` with these options. **Predict** is followed by a question and its
-choices: a list of boxes, each with a comment in the line below it. The box of the right
-choice is ticked. The text below a question is hidden until the question is answered.
+the lesson. A line such as {pad} stands for an interactive part of the page. A line such
+as {network {"weights": ...}} stands for a `Diagram` with these options. **Predict** is
+followed by a question, and then by its choices, a list of boxes. The box of the right
+choice is ticked. The line below each box is a comment on that choice. The page hides
+the text below a question until the reader has answered the question.
 """
 
 import json
@@ -27,12 +28,18 @@ from pipeline.results.run_folder import RunFolder
 PART = re.compile(r"\{(pad|train|dots|network|step|class)(?: (.+))?\}")
 CHOICE = re.compile(r"^- \[([ x])\] (.+)\n  (.+)$", re.M)
 PIECE = re.compile(r"^(\{.+\}|\*\*Predict\*\*: .+\n\n(?:- .+\n  .+\n)+)$", re.M)
-# A part or a question with a mistake, which would otherwise be taken for prose.
+# What remains of a part or a question with a mistake. It must not be shown as prose.
 MISTAKE = re.compile(r"^\{.*|.*\*Predict.*|^ *[-*+] \[.*", re.M)
 
 
 def write_page(source: Path, output: Path) -> None:
-    """Write the page of a lesson, which uses the network and images of runs/default."""
+    """Write the page of a lesson.
+
+    source: the path of the lesson's text.
+    output: the path of the page.
+
+    The page uses the network and the images of runs/default.
+    """
     check_page(output)
     html = render_lesson(source.read_text("utf-8"), RunFolder(RUNS / "default"))
     if output.parent.resolve() != source.parent.resolve():
@@ -45,8 +52,8 @@ def render_lesson(text: str, folder: RunFolder) -> str:
 
     folder: the run whose network the page uses and trains again.
 
-    Raises InvalidInput if the run is not finished, if a page cannot train its network,
-    or if something in the text cannot be read.
+    Raises InvalidInput if the run is not finished, if a page cannot train the run's
+    network, or if a question or a part in the text has a mistake.
     """
     record, _ = folder.read_finished()
     run = live.collect_template_values(folder, record)["run"]
@@ -70,7 +77,12 @@ def render_lesson(text: str, folder: RunFolder) -> str:
 
 
 def read_section(text: str, renderer: Renderer) -> dict[str, object]:
-    """Return a section's title, its name in links, and its parts and questions."""
+    """Return the title of a section, its name in links, and its pieces.
+
+    text: the Markdown of the section, beginning with the title.
+
+    Each piece is prose, a part of the page, or a question.
+    """
     title, _, body = text.partition("\n")
     pieces: list[dict[str, object]] = []
     for piece in PIECE.split(body):

@@ -1,8 +1,9 @@
 """Check the passes and lines that a student writes in learn.ipynb.
 
-Each `check_` function takes the student's function first. What this returns is compared
-with the result of `compute_true`, and with those of common mistakes. Correct passes are
-used for training in place of those in helpers.py.
+The first argument of each `check_` function is the student's function. Its result is
+compared with the result of the correct function, `compute_true`, and with the results
+of common mistakes. `replace_incorrect` chooses the passes for training: the student's
+passes if they are correct, or else those of helpers.py.
 """
 
 import itertools
@@ -16,7 +17,8 @@ import helpers
 from pipeline.lessons import student_calls
 from pipeline.lessons.student_calls import Pass
 
-BACKWARD = "inputs", "target", "hidden", "scores", "weights"  # its arguments
+# The names of the arguments of a backward pass.
+BACKWARD = "inputs", "target", "hidden", "scores", "weights"
 Arrays = tuple[np.ndarray, ...]
 true_backward: Pass = partial(helpers.backward, relu_grad_inactive=0)
 
@@ -25,7 +27,8 @@ def check_forward(forward: Pass, inputs: np.ndarray, weights: Arrays) -> None:
     """Print what a student's forward pass returns, beside the true arrays.
 
     inputs: (1, I), the inputs of one image.
-    weights: the matrices (I, H) and (H, H), with as many scores as hidden units.
+    weights: the matrices (I, H) and (H, H). The network has as many scores as hidden
+        units, so that a student who transposes the second matrix gets scores, too.
     """
 
     def compute_true(inputs: np.ndarray, weights: Arrays) -> Arrays:
@@ -111,9 +114,9 @@ def check_backward(
 
 
 def replace_incorrect(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
-    """Return a student's two passes, with each incorrect one replaced by the true one.
+    """Return a student's two passes, each replaced by the true pass if it is incorrect.
 
-    Print which passes are used.
+    The function also prints which passes it returns.
     """
     chosen = []
     for name, mine, theirs, names in (
@@ -128,10 +131,10 @@ def replace_incorrect(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
 
 
 def check_mean(mean: Pass, inputs: np.ndarray, error_signals: np.ndarray) -> None:
-    """Print what a student's line returns as the mean of the gradients of a batch.
+    """Print the mean gradient that a student's function returns, beside the true one.
 
-    inputs: (B, I), one row for each image.
-    error_signals: (B, H), the error signals of the units.
+    inputs: (B, I), the inputs, one row for each image of a batch.
+    error_signals: (B, H), the error signals of the hidden units for each image.
     """
 
     def compute_true(inputs: np.ndarray, signals: np.ndarray) -> Arrays:
@@ -150,7 +153,9 @@ def check_mean(mean: Pass, inputs: np.ndarray, error_signals: np.ndarray) -> Non
 
 
 def check_slope(slope: Pass, hidden: np.ndarray) -> None:
-    """Print what a student's line returns as the original's slope of the ReLU.
+    """Print the slopes of the ReLU that a student's function returns.
+
+    The function compares them with the slopes that the original has.
 
     hidden: (N, H), the activations, which are never below 0.
     """
@@ -164,7 +169,9 @@ def check_slope(slope: Pass, hidden: np.ndarray) -> None:
 
 
 def check_mask(mask: Pass, draws: np.ndarray) -> None:
-    """Print what a student's line returns as the mask that drops half of the units.
+    """Print the dropout mask that a student's function returns, beside the true one.
+
+    The mask drops half of the units on average.
 
     draws: (1, H), a random number from 0 to 1 for each unit.
     """
@@ -190,10 +197,11 @@ def _compare(
 ) -> None:
     """Print each of the student's arrays beside the true one, and what is wrong.
 
-    names: the names of the arrays that the functions return.
-    function, compute_true: they return the student's arrays and the true ones.
+    names: the names of the arrays that both functions return.
+    function: the student's function.
+    compute_true: the correct function.
     arguments: the arguments of both functions, by name.
-    mistakes: the arrays that common mistakes return, by an explanation of each.
+    mistakes: the arrays that common mistakes give, by an explanation of the mistake.
     """
     try:
         found, changed = student_calls.call_function(function, arguments)
@@ -242,7 +250,9 @@ def _compare(
 def _print_pair(name: str, found: np.ndarray | None, true: np.ndarray) -> list[str]:
     """Print a student's array beside the true one.
 
-    Return what is wrong with its shape, or an empty list if nothing is wrong.
+    found: the student's array, or None if it is not written yet.
+
+    Return what is wrong with the array's shape, or an empty list if the shape is right.
     """
     if found is None:
         print(f"{name:10} not written yet")
@@ -258,7 +268,7 @@ def _print_pair(name: str, found: np.ndarray | None, true: np.ndarray) -> list[s
 
 
 def _format_array(array: np.ndarray) -> str:
-    """Return the numbers of an array, with a semicolon after each row."""
+    """Return the numbers of an array as a text, with semicolons between the rows."""
     rows = np.atleast_2d(array) + 0.0  # makes -0.0 the same as 0.0
     rows = rows.reshape(-1, rows.shape[-1])
     return "; ".join(" ".join(f"{value:g}" for value in row) for row in rows)

@@ -11,7 +11,7 @@ import numpy as np
 
 import helpers
 
-# Hints, by a word in the error that Python raises.
+# Hints about errors. The key of a hint is a word in the message of the error.
 HINTS = {
     "matmul": "The array left of an @ needs as many columns as the right one has rows. "
     "The comments give the shapes, and an image is one row, such as (1, 784).",
@@ -27,7 +27,8 @@ def call_function(
 ) -> tuple[Sequence[Any], str]:
     """Call a student's function with copies of these arguments.
 
-    Return its result, and the names of the arguments that it has changed.
+    Return what the function has returned, as a sequence, and the names of the arguments
+    that the function has changed, joined by "and".
     """
     copies = copy.deepcopy(dict(arguments))
     found = function(*copies.values())
@@ -40,11 +41,14 @@ def call_function(
 
 
 def find_problem(function: Pass, compute_true: Pass, names: Sequence[str]) -> str:
-    """Return in a few words why a student's function is not correct, or "".
+    """Return why a student's function is not correct, in a few words.
 
-    The function is tried on a small random network, in which no two sizes are equal.
+    function: the student's function.
+    compute_true: the correct function.
+    names: the names of the arguments of both functions.
 
-    compute_true: the correct function. names: the names of its arguments.
+    Both functions are called with the numbers of a small random network, in which no
+    two layers have equal sizes. Return "" if the student's function is correct.
     """
     rng = np.random.RandomState(1)
     weights = rng.uniform(-1, 1, (5, 4)), rng.uniform(-1, 1, (4, 3))
@@ -73,7 +77,11 @@ def find_problem(function: Pass, compute_true: Pass, names: Sequence[str]) -> st
 
 
 def print_error(function: Pass, error: Exception) -> None:
-    """Print the error that a student's function has raised, and a hint about it."""
+    """Print the error that a student's function has raised, and a hint about it.
+
+    The function also prints the line that has raised the error, and the shapes of the
+    arrays in that line.
+    """
     if not callable(function):
         print("Pass the function itself, by its name without parentheses behind it.")
         return
@@ -96,9 +104,10 @@ def print_error(function: Pass, error: Exception) -> None:
 
 
 def find_line(function: Pass, error: Exception) -> tuple[str, dict[str, Any]]:
-    """Return the line of a student's function that has raised an error.
+    """Return the line of a student's function that has raised an error, and its values.
 
-    Also return, by name, the arrays in that line, and each ... that is left in it.
+    The values are those of the names in that line, by name. Only arrays are included,
+    and each `...` that the student has not replaced yet.
     """
     code = getattr(function, "__code__", None)
     frames = [*traceback.walk_tb(error.__traceback__)]
@@ -119,7 +128,7 @@ def find_line(function: Pass, error: Exception) -> tuple[str, dict[str, Any]]:
 
 
 def are_equal(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> bool:
-    """Return whether both lists have arrays of equal shapes and nearly equal values."""
+    """Return whether two lists of arrays have equal shapes and nearly equal values."""
     return len(first) == len(second) and all(
         one.shape == other.shape and np.allclose(one, other, atol=1e-12)
         for one, other in zip(first, second, strict=True)
