@@ -1,1 +1,1 @@
-"""Execute notebooks and runs, and verify them."""
+"""Execute single notebooks and whole runs, and verify runs."""

@@ -1,11 +1,12 @@
-"""Define the environment variables that the process of a notebook gets."""
+"""Define the environment variables of the processes that execute notebooks."""
 
 BACKEND = "module://matplotlib_inline.backend_inline"
-# The last digits of a matrix product depend on the number of threads.
+# Each library uses one thread, because the last digits of a matrix product depend on
+# the number of threads.
 THREADS = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
-# ipykernel sets the variables below, too, but not those for the threads.
+# ipykernel also sets the variables below for its kernels, but it does not set THREADS.
 ENVIRONMENT = THREADS | {
     "CLICOLOR": "1",
     "FORCE_COLOR": "1",

@@ -1,4 +1,7 @@
-"""Record where a result is made, without the name of the machine or the user."""
+"""Describe the machine on which a result is made, and the software that makes it.
+
+The description has neither the name of the machine nor the name of its user.
+"""
 
 import importlib.metadata
 import platform
@@ -14,7 +17,8 @@ from loky import cpu_count
 from pipeline.paths import ROOT
 from pipeline.records import Origin
 
-# With --git-dir, git ignores a repository around the project's folder.
+# Because of --git-dir, git does not search the folders above the project, which may
+# belong to another repository.
 GIT = ["git", f"--git-dir={ROOT}/.git", "describe", "--always", "--dirty"]
 GIT += ["--abbrev=40", "--exclude=*"]
 
@@ -24,7 +28,7 @@ def collect_origin() -> Origin:
     """Return this machine's properties, the project's commit, and package versions."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
-    cpuinfo = Path("/proc/cpuinfo")  # only Linux has it
+    cpuinfo = Path("/proc/cpuinfo")  # exists only on Linux
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     model = re.search(r"^model name\s*: (.*)", text, re.M)
     required = importlib.metadata.requires("digits-by-hand") or []

@@ -1,8 +1,8 @@
-"""Execute a notebook with papermill, and write it even if a cell fails.
+"""Execute notebooks with papermill, and write the executed notebooks to files.
 
-papermill finds the parameters and injects their values. An engine of this project then
-runs the cells, in one process per notebook (process.py) instead of a kernel. The client
-of papermill stores their outputs.
+papermill finds the parameters of a notebook, injects their values, and calls an engine
+of this project. The engine runs the cells in one process per notebook (see process.py),
+instead of in a Jupyter kernel. papermill's client stores the outputs.
 """
 
 import sys
@@ -31,11 +31,11 @@ from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RUN_DIR_VARIABLE
 
 ENGINE = "digits"
-PICTURE = "picture"  # the tag of cells that are left out for a point of a sweep
+PICTURE = "picture"  # the tag of cells that are not run for a point of a sweep
 LEFT_OUT = (
-    "This picture was left out. The notebook draws it when it is run by itself.\n"
+    "This picture is left out in a sweep. To see it, run the notebook by itself.\n"
 )
-ERASE = "\r\x1b[K"  # erases a line of a terminal
+ERASE = "\r\x1b[K"  # erases the current line of a terminal
 
 join_streams = CoalesceStreamsPreprocessor().preprocess_cell
 
@@ -45,7 +45,7 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
     def execute_managed_notebook(
         cls, nb_man: Any, kernel_name: str, *, run_cells: Any, **options: Any
     ) -> None:
-        """Run the code cells of a notebook; called by papermill."""
+        """Call `run_cells` to run the code cells. papermill calls this method."""
         run_cells(nb_man)
 
 
@@ -53,9 +53,11 @@ papermill_engines.register(ENGINE, _Engine)
 
 
 class _Progress:
-    r"""Show the progress line of a notebook on stderr, if that is a terminal.
+    r"""Show the last progress line of a notebook on stderr, if stderr is a terminal.
 
-    Notebooks overwrite this line with \r. papermill writes to this object as to a file.
+    A notebook begins each progress line with \r, to overwrite the line before.
+    papermill's client writes what the notebook prints to this object, as if it were a
+    file. For a point of a sweep, nothing is shown.
     """
 
     def __init__(self, name: str, is_point: bool) -> None:
@@ -82,17 +84,23 @@ def execute(
     inputs: Mapping[str, str] | None = None,
     is_point: bool = False,
 ) -> None:
-    """Execute a notebook, and write it with its outputs, even if a cell fails.
+    """Execute a notebook, and write the executed notebook with its outputs.
 
-    parameters: values by name. Names that the notebook does not declare are ignored.
+    If a cell fails, the notebook is written with the outputs up to the error.
+
     output: the path of the executed notebook.
-    inputs: digests of the code and cells that the command began with, which are the
-        ones to execute; None for the code and cells that are on disk now.
-    is_point: whether it is executed for a point of a sweep. Points share the cores, so
-        it then uses only one, and it draws no pictures and shows no progress.
+    parameters: the values of parameters, by name. Names that the notebook does not
+        declare are ignored.
+    inputs: the digests that the command recorded when it started (see provenance.py).
+        The cells and the code that have these digests are executed. If this is None,
+        the cells on disk are executed, and the code is not checked.
+    is_point: whether the notebook is executed for a point of a sweep. The points share
+        the cores, so the notebook then uses only one core, draws no pictures and shows
+        no progress.
 
-    Raises InvalidFile if the file is not a Python notebook, NotebookFailed if a cell
-    fails or the process dies, and CommandFailed if the code differs from the inputs.
+    Raises InvalidFile if the file is not a Python notebook. Raises NotebookFailed if a
+    cell fails or the process dies. Raises CommandFailed if the cells or the code no
+    longer have the digests in `inputs`.
     """
     if inputs:
         content = provenance.get_notebook(notebook, inputs[f"cells {notebook.stem}"])
@@ -106,7 +114,7 @@ def execute(
     if "run_dir" in values:
         variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
     code = provenance.select_group(inputs or {}, "code")
-    executed = NotebookNode()  # papermill's copy, as far as it has been executed
+    executed = NotebookNode()  # `run_cells` replaces this with papermill's copy
     with (
         closing(_Progress(notebook.name, is_point)) as progress,
         NotebookProcess(variables, code) as process,
@@ -131,7 +139,10 @@ def execute(
 
 
 def _convert_error(path: Path, executed_notebook: Any, error: Any) -> NotebookFailed:
-    """Convert an error of papermill to NotebookFailed, which names the failed cell."""
+    """Convert papermill's error to NotebookFailed, or to Diverged if training diverged.
+
+    The message of the new error names the cell that failed.
+    """
     ids = {cell.get("execution_count"): cell.id for cell in executed_notebook.cells}
     problem = f"{path.name} failed in the cell {ids[error.exec_count]!r}"
     kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
@@ -141,7 +152,11 @@ def _convert_error(path: Path, executed_notebook: Any, error: Any) -> NotebookFa
 def _run_cells(
     nb_man: Any, process: NotebookProcess, progress: _Progress, is_point: bool
 ) -> None:
-    """Run the code cells of papermill's notebook, up to the first error."""
+    """Run the code cells of a notebook, up to the first cell that fails.
+
+    nb_man: papermill's manager of the notebook.
+    is_point: whether to leave out the cells with the tag PICTURE.
+    """
     client = PapermillNotebookClient(nb_man, stdout_file=progress)
     client.reset_execution_trackers()
     for index, cell in enumerate(nb_man.nb.cells):
@@ -179,31 +194,34 @@ def _run_cells(
 
 
 def check_loaded_code(inputs: Mapping[str, str]) -> None:
-    """Raise CommandFailed if a new process does not have the code of these inputs.
+    """Check that a new process has the code with the digests in `inputs` in memory.
 
-    A command calls this before it deletes anything. Each process checks its own code.
+    A command calls this function before it deletes any results. The process of each
+    notebook is checked again when it starts.
+
+    Raises CommandFailed if the process has other code, or cannot import the code.
     """
     with NotebookProcess({}, provenance.select_group(inputs, "code")):
         pass
 
 
 def check_language(node: NotebookNode, path: Path) -> None:
-    """Raise InvalidFile if the notebook does not name a kernel or is not in Python."""
+    """Raise InvalidFile if a notebook names no kernel, or if it is not in Python."""
     try:
         is_python = bool(nb_kernel_name(node)) and nb_language(node) == "python"
-    except ValueError:  # it names neither a kernel nor a language
+    except ValueError:  # the notebook names neither kernel nor language
         is_python = False
     if not is_python:
         raise InvalidFile(path, "is not in Python", "Choose a Python kernel for it.")
 
 
 def execute_and_overwrite(notebook: Path) -> None:
-    """Execute a notebook with its own parameters, and store the outputs in its file.
+    """Execute a notebook with the parameters in it, and store the outputs in its file.
 
-    Metadata that JupyterLab would not write is removed. If a cell fails, the notebook
-    is not changed, and NotebookFailed is raised.
+    The function removes metadata that JupyterLab would not write. If a cell fails, the
+    function does not change the file, and raises NotebookFailed.
     """
-    from ipykernel.ipkernel import IPythonKernel  # takes 0.2 s, and no run needs it
+    from ipykernel.ipkernel import IPythonKernel  # this takes 0.2 s
 
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / notebook.name
@@ -212,12 +230,13 @@ def execute_and_overwrite(notebook: Path) -> None:
     kernel = node.metadata["kernelspec"]
     node.metadata = {"kernelspec": kernel, "language_info": IPythonKernel.language_info}
     for cell in node.cells:
-        # The last two hide outputs in JupyterLab.
+        # With "collapsed" or "jupyter", JupyterLab hides the outputs of a cell.
         kept = ("tags", "collapsed", "jupyter")
         cell.metadata = {
             name: cell.metadata[name] for name in kept if cell.metadata.get(name)
         }
-        # A control has a random name, and without a kernel it does not appear.
+        # Controls such as sliders are removed: they have random names, and do not
+        # appear without a kernel.
         for each in cell.get("outputs", ()):
             each.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     atomic_write(notebook, nbformat.writes(node).encode() + b"\n")

@@ -1,8 +1,9 @@
-"""Import the modules that notebooks import, and digest their code at that time.
+"""Import the modules that notebooks need, and store the digests of their code.
 
-The fork server imports this module once, so that the processes of notebooks start fast
-and all execute the same code. A spawned process imports it directly. Neither of the two
-is the user's process, so this module may change its own environment.
+On Linux, the fork server imports this module once. The processes of notebooks are
+copies of the fork server, so they start fast and all execute the same code. On other
+systems, each of these processes imports this module itself. The user's own process
+never imports this module, so the module may change environment variables.
 """
 
 import gc
@@ -45,10 +46,13 @@ MODULES = (
 
 
 def import_project() -> tuple[dict[str, str], str]:
-    """Import the project's modules, and load the compiled loops.
+    """Import the project's modules, load the compiled loops, and digest the code.
 
-    Return the digest of each file's code in memory, without files that were saved
-    meanwhile, and "". If an import fails, return no digests, but an error message.
+    Return two values. The first holds the SHA-256 of the code of each file, by the path
+    of the file in the project. Files that were saved during the imports are left out,
+    because Python may have imported their earlier content. The second value is an error
+    message, or "" if all imports succeeded. If an import fails, no digests are
+    returned.
     """
     try:
         before = digest_modules(CODE)
@@ -65,20 +69,22 @@ def import_project() -> tuple[dict[str, str], str]:
 
 
 def end_with_parent(number: int, frame: FrameType | None) -> None:
-    """End this process if the process that started it has ended."""
+    """Handle SIGALRM: end this process if its parent process has ended."""
     if os.getppid() != parent:
         os._exit(1)
 
 
-# A fork server notices the end of its parent only after its imports, which may take a
-# long time, for instance if helpers.py trains a network.
+# A fork server notices the end of its parent only after its imports. The imports may
+# take a long time, for instance if helpers.py trains a network. During the imports, a
+# timer therefore calls `end_with_parent` five times a second.
 parent = os.getppid()
 signal.signal(signal.SIGALRM, end_with_parent)
 signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
 
-# Python 3.11 puts the current folder first, and our root has to come before it.
+# Python 3.11 puts the current folder first in sys.path. The project's folder has to
+# come before the current folder.
 sys.path.insert(0, str(ROOT))
-os.environ |= THREADS | {"MPLBACKEND": BACKEND}  # before NumPy is imported
+os.environ |= THREADS | {"MPLBACKEND": BACKEND}  # set before NumPy is imported
 
 gc.disable()
 modules = {name: importlib.import_module(name) for name in PACKAGES}
@@ -90,4 +96,4 @@ imported_code, mistake = import_project()
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.signal(signal.SIGALRM, signal.SIG_DFL)
 gc.enable()
-gc.freeze()  # so that children do not search all these objects for garbage
+gc.freeze()  # so that forked processes do not search these objects for garbage

@@ -1,7 +1,8 @@
-"""Start a process for each notebook, let it run the cells, and end it.
+"""Run the cells of each notebook in a process of its own.
 
-The parent sends the source of a cell through a pipe. The process runs it with IPython,
-but without a kernel, and sends back its outputs, see shell.py.
+The parent process sends the source of each cell through a pipe. The notebook's process
+runs the cell with IPython, but without a Jupyter kernel, and sends back the outputs
+(see shell.py).
 """
 
 import contextlib
@@ -25,21 +26,26 @@ from pipeline.records import Status
 # On macOS, forking is not safe.
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 CONTEXT: Any = multiprocessing.get_context(METHOD)
-SECONDS_TO_END = 1.0  # for a process to close its files after its last cell
+SECONDS_TO_END = 1.0  # for a process to close its files after the last cell
 
 starting = threading.Lock()  # held while a process starts
 running: set["NotebookProcess"] = set()
 
-Message = tuple[str, dict[str, Any]]  # a kind, such as "stream", and its content
+Message = tuple[str, dict[str, Any]]  # its kind, such as "stream", and its content
 
 
 def start_fork_server() -> None:
-    """Start the fork server, so that its imports run while this process continues."""
+    """Start the fork server, of which the processes of notebooks are copies.
+
+    The server does its imports while this process continues. On systems where METHOD is
+    "spawn", there is no fork server, and this function does nothing.
+    """
     if METHOD != "forkserver":
         return
     CONTEXT.set_forkserver_preload(["pipeline.execution.preload"])
     # The server ignores Ctrl-C only after its imports, so it is started with SIGINT
-    # blocked. Starting multiprocessing's tracker unblocks SIGINT: do that before.
+    # blocked. multiprocessing's resource tracker unblocks SIGINT when it starts, so it
+    # has to start before SIGINT is blocked.
     resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
@@ -50,9 +56,10 @@ def start_fork_server() -> None:
 
 @contextlib.contextmanager
 def hide_main_module() -> Iterator[None]:
-    """Replace the main module with an empty one while a process starts.
+    """Replace the main module with an empty module while a process starts.
 
-    Otherwise multiprocessing would import the user's script, and execute it again.
+    Otherwise the new process would import the user's script, and so execute the script
+    again.
     """
     with starting:
         main = sys.modules["__main__"]
@@ -66,19 +73,22 @@ def hide_main_module() -> Iterator[None]:
 class NotebookProcess:
     """The process of one notebook, as its parent process controls it.
 
-    A with statement starts the process, and kills it at the end.
+    A with statement starts the process. At the end of the statement, the process is
+    killed.
 
-    variables: environment variables to set.
-    code: the digest of each file's code that the process must have in memory. If there
-        are none, any code is accepted.
+    variables: environment variables to set for the process.
+    code: the SHA-256 of the code that the process must have in memory, by the path of
+        each file in the project. If the mapping is empty, the code is not checked.
 
-    A process first reports which code it has. Raises CommandFailed if that is other
-    code, because a file was saved meanwhile, or if the code cannot be imported. Raises
-    NotebookFailed if no process can be started.
+    The process first reports the digests of the code in its memory. They differ from
+    `code` if a file was saved after the command started. Raises CommandFailed if they
+    differ, or if the code cannot be imported. Raises NotebookFailed if no process can
+    be started.
     """
 
     def __init__(self, variables: Mapping[str, str], code: Mapping[str, str]) -> None:
-        # In a kernel, JPY_SESSION_NAME names its notebook, and sweep.ipynb reads it.
+        # sweep.ipynb reads JPY_SESSION_NAME, which names the notebook of a kernel. A
+        # notebook that this process executes must not inherit the variable.
         inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
         environment = inherited | ENVIRONMENT | dict(variables)
         self.code = code
@@ -89,7 +99,7 @@ class NotebookProcess:
     def __enter__(self) -> "NotebookProcess":
         try:
             self._start()
-        except BaseException:  # such as Ctrl-C while its first message is awaited
+        except BaseException:  # such as Ctrl-C during the wait for its report
             self.kill_and_wait()
             raise
         return self
@@ -111,24 +121,27 @@ class NotebookProcess:
         names = [k for k, v in self.code.items() if found["digests"].get(k) != v]
         if names and found["mistake"]:
             problem = f"The code cannot be imported. {found['mistake']}"
-            raise CommandFailed(f"{problem}. Correct it.")
+            raise CommandFailed(f"{problem}. Correct this error.")
         if names:
             problem = f"{', '.join(names)} changed after this command started"
             advice = "Start the command again, or restart the kernel"
             raise CommandFailed(f"{problem}. {advice}.")
 
     def run_cell(self, source: str) -> Iterator[Message]:
-        """Run a cell, and yield its outputs; the last message is of the kind "done".
+        """Run a cell, and yield a message for each output.
 
-        Raises NotebookFailed if the process dies. The caller adds the cell to the
-        message.
+        The last message has the kind "done", and says whether the cell succeeded.
+
+        Raises NotebookFailed if the process dies. The caller adds the name of the cell
+        to the message of this error.
         """
         kind = ""
         try:
             self.pipe.send_bytes(source.encode("utf-8", "replace"))
             while kind != "done":
-                # A process that a cell has started may keep the pipe open after this
-                # process has ended, and reading would never return.
+                # If a cell has started another process, that one may keep the pipe
+                # open after the notebook's process has ended. Without this wait for
+                # the end, reading from the pipe would never return.
                 ready = connection.wait([self.pipe, self.process.sentinel])
                 if self.pipe not in ready:
                     raise EOFError
@@ -140,28 +153,30 @@ class NotebookProcess:
             raise NotebookFailed(problem, Status.DIED) from None
 
     def _describe_end(self) -> str:
-        """Describe how the process has ended, as far as its exit code tells."""
+        """Return a clause that says how the process ended, as far as is known."""
         code = self.process.exitcode
-        if code is None or code == 255:  # 255 also means that the code was lost
+        if code is None or code == 255:  # 255 also stands for an unknown code
             return "ended early"
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
     def end(self) -> None:
-        """Let the process close its files after its last cell.
+        """Let the process close its files after its last cell, and wait until it has.
 
-        `kill_and_wait` ends the process. If it ended earlier, its number, which is also
-        the number of its group, could be given to another process.
+        The process does not end by itself, but waits until `kill_and_wait` kills it.
+        Otherwise the system could give the number of the process to another process,
+        which `kill` would then kill.
         """
         with contextlib.suppress(OSError):
             self.pipe.send_bytes(b"")
             connection.wait([self.pipe, self.process.sentinel], SECONDS_TO_END)
 
     def kill(self) -> None:
-        """Kill the process, together with all processes that its cells have started."""
-        if self.process.pid:  # it has been started
-            # It may not have made its group yet, so also kill the process itself.
+        """Kill the process, and all processes that its cells have started."""
+        if self.process.pid:  # the process has been started
+            # If the process has not made its process group yet, only the second call
+            # kills the process.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
@@ -177,7 +192,7 @@ class NotebookProcess:
 
 
 def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
-    from pipeline.execution import shell  # IPython, which only the new process needs
+    from pipeline.execution import shell  # only the new process needs IPython
 
     shell.run_cells(pipe, environment)
 
@@ -186,8 +201,9 @@ def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> N
 def open_thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of `count` threads, each of which executes one notebook at a time.
 
-    An error or Ctrl-C ends the threads at once. To that end, processes are killed until
-    all threads have ended, because a thread may be about to start another process.
+    After an error or Ctrl-C, the function kills the processes of all notebooks, so that
+    the threads end at once. A thread may be about to start another process, so the
+    function repeats this until all threads have ended.
     """
     threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
     try:

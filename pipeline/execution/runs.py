@@ -1,4 +1,4 @@
-"""Make a run: execute its three notebooks, unless it is already finished."""
+"""Make runs: execute the three notebooks of a run, and write the report of the run."""
 
 import logging
 import os
@@ -32,16 +32,21 @@ log = logging.getLogger(__name__)
 def run(
     parameters: Parameters, run_dir: str = "runs/default", force: bool = False
 ) -> None:
-    """Make a run: prepare, train, evaluate and report, unless it is already finished.
+    """Make a run: prepare, train, evaluate and report.
+
+    If the run is already finished, and nothing that it depends on has changed, its
+    notebooks are not executed again.
 
     run_dir: the run's folder, absolute or relative to the project's root.
-    force: whether to run again even if the run is finished.
+    force: whether to execute the notebooks in any case, from the first epoch on.
 
-    Raises InvalidInput if the folder or the source cannot be used, and CommandFailed if
-    another command uses the folder, or if this process has older code in memory. In
-    these cases nothing has been changed. Raises NotebookFailed if a notebook fails. The
-    folder then has the notebooks as far as they were executed, and run.json has the
-    status and the error.
+    Raises InvalidInput if the folder or the source of the images cannot be used. Raises
+    CommandFailed if another command uses the folder, or if the code in memory is older
+    than the code on disk. In these cases nothing has been changed.
+
+    Raises NotebookFailed if a notebook fails. The folder then has the notebooks that
+    were executed, with the outputs up to the error, and run.json has the status and the
+    error.
     """
     folder = RunFolder(run_dir)
     check_folder(folder.path, "sweep.json")
@@ -75,9 +80,10 @@ def run(
 
 
 def ensure_default_run(run_dir: str) -> None:
-    """Make the run of a folder that is in DEFAULT_RUNS, if that folder is missing.
+    """Make the run of a folder if DEFAULT_RUNS lists the folder and it does not exist.
 
-    A command therefore never overwrites a folder that it was only asked to read.
+    This function never changes a folder that exists, so a command can call it for a
+    folder that the command only reads.
     """
     folder = RunFolder(run_dir)
     if folder.display_path in DEFAULT_RUNS and not folder.path.exists():
@@ -85,10 +91,13 @@ def ensure_default_run(run_dir: str) -> None:
 
 
 def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) -> None:
-    """Execute the three notebooks, and record how the run ended.
+    """Execute the three notebooks of a run, and record how the run ended.
 
-    record: the record with which the run begins.
-    reasons: why an earlier run in the folder, if there is one, is replaced.
+    If the folder has a checkpoint of this run, training continues from the checkpoint.
+    Other files of an earlier run are deleted first.
+
+    record: the record of the run, before it begins.
+    reasons: why an earlier run in the folder is replaced. These reasons are logged.
     """
     from pipeline.reports import origins  # see `execute_stages`
 
@@ -132,11 +141,15 @@ def execute_stages(
     inputs: Mapping[str, str] | None = None,
     stages: Iterable[Stage] = STAGES,
 ) -> dict[str, str]:
-    """Execute the notebooks of these stages, and return the digests of their results.
+    """Execute the notebooks of some stages, in the folder of a run.
 
-    values: the parameters. inputs: see `notebooks.execute`.
+    values: the parameters of the run, by name.
+    inputs: digests of the cells and the code to execute, see `notebooks.execute`.
+    stages: the stages, by default all three.
+
+    Return the SHA-256 of each file that these stages wrote, by the name of the file.
     """
-    # papermill and nbconvert take 0.6 s to import, which a finished run does not need.
+    # Importing papermill and nbconvert takes 0.6 s. A finished run needs neither.
     from pipeline.execution import notebooks
 
     outputs: dict[str, str] = {}
@@ -158,7 +171,11 @@ def finish_run(folder: RunFolder, record: RunRecord) -> None:
 
 
 def summarise_metrics(folder: RunFolder) -> str:
-    """Describe a run: metrics beside the published ones, and the path of its report."""
+    """Return a summary of a run, with its metrics beside the published ones.
+
+    The summary also lists what differs from the original, repeats the run's note if
+    there is one, and names the path of the report.
+    """
     record, model = folder.read_record(), folder.read_model()
     changed = find_changed_from_original(from_values(record.parameters))
     verdicts = ("", "") if changed else ("equal", "NOT equal")
@@ -177,21 +194,23 @@ def summarise_metrics(folder: RunFolder) -> str:
 
 
 def write_report(folder: RunFolder) -> Path:
-    """Write the report of a finished run, and return its path.
+    """Write the report of a finished run, and return the path of the report.
 
-    Raises InvalidFile if there is no finished run.
+    Raises InvalidFile if the folder has no finished run, or if a result was altered.
     """
-    folder.read_record()  # raises before a folder without a run gets a lock file
+    folder.read_record()  # if there is no run, raise before a lock file is written
     with lock_folder(folder.path):
         finish_run(folder, folder.read_finished()[0])
     return folder.report_path
 
 
 def write_public_report(run_dir: str, output: Path) -> None:
-    """Write a finished run's page without saying when and where the run was made.
+    """Write a finished run's report without saying when and where the run was made.
 
-    Raises InvalidFile if no run has finished in the folder, and InvalidInput if the
-    output is a file that this project has not made.
+    output: the path of the report.
+
+    Raises InvalidFile if no run has finished in the folder. Raises InvalidInput if
+    `output` is an existing file that is not a page of this project.
     """
     from pipeline.reports import page  # see `execute_stages`
 

@@ -1,7 +1,8 @@
-"""Run the cells of a notebook, which are sent through a pipe, with IPython.
+"""Run the cells of a notebook with IPython, in the process of the notebook.
 
-The process sends back each output at once, in exactly the form that a kernel would send
-it. Outputs are sent as JSON, so that no object of a notebook reaches the parent.
+The parent process sends the cells through a pipe. This process sends back each output
+at once, in exactly the form in which a Jupyter kernel would send it. Outputs are sent
+as JSON, so that the parent process never loads an object of a notebook.
 """
 
 import atexit
@@ -32,30 +33,36 @@ Send = Callable[[str, Mapping[str, object]], None]
 
 
 def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
-    """Run each cell that arrives through the pipe, until an empty one or its end.
+    """Run the cells that arrive through a pipe.
 
-    The first message says which code this process has in memory, and the last message
-    that it has closed its files. The process then waits for its parent to kill it.
+    pipe: the connection to the parent process. An empty message, or the end of the
+        pipe, means that there are no more cells.
+    environment: all environment variables that this process gets.
+
+    The first message to the parent process says which code this process has in memory.
+    The last message says that this process has closed its files. The process then waits
+    until its parent kills it.
     """
-    # The process gets its own process group, so that Ctrl-C does not reach it, and so
-    # that killing the group ends everything that it has started.
+    # In a process group of its own, this process does not receive Ctrl-C. The parent
+    # kills the whole group, and so ends all processes that cells have started.
     os.setsid()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # see process.py
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     if numpy := sys.modules.get("numpy"):
-        numpy.random.seed()  # else all processes have the fork server's random state
+        numpy.random.seed()  # else all notebooks would draw the same numbers
     if numba := sys.modules.get("numba"):
-        numba.config.reload_config()  # from the environment of this process
+        numba.config.reload_config()  # reads the new environment variables
     lock = threading.Lock()
 
     def send(kind: str, content: Mapping[str, object]) -> None:
         text = json.dumps([kind, content], default=_to_json, ensure_ascii=False)
-        with lock:  # the threads of a cell may print at once
+        with lock:  # several threads of a cell may print at the same time
             pipe.send_bytes(text.encode("utf-8", "replace"))
 
-    # Imported by the fork server or now, but never by the parent.
+    # The fork server has imported this module, or this process imports it now. The
+    # parent process never does.
     from pipeline.execution import preload
 
     send("code", {"digests": preload.imported_code, "mistake": preload.mistake})
@@ -63,7 +70,7 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     shell.send = send
     sys.stdout, sys.stderr = _Stream("stdout", send), _Stream("stderr", send)
     activate_matplotlib(BACKEND)
-    # This imports Matplotlib's pyplot, so it has to follow the line above.
+    # The next line imports Matplotlib's pyplot, so it has to follow the line above.
     from matplotlib_inline.backend_inline import configure_inline_support
 
     configure_inline_support(shell, BACKEND)  # type: ignore[no-untyped-call]
@@ -72,7 +79,8 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
             result = shell.run_cell(source, store_history=True)  # type: ignore[no-untyped-call]
             count = shell.execution_count - 1
             send("done", {"execution_count": count, "success": bool(result.success)})
-    # Python itself would do this at exit, but multiprocessing ends a child without it.
+    # Python does the following when it exits, but multiprocessing ends this process
+    # without it.
     shell.reset(new_session=False)  # type: ignore[no-untyped-call]
     gc.collect()
     atexit._run_exitfuncs()
@@ -82,12 +90,12 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
 
 
 def _to_json(value: object) -> object:
-    """Convert a value that JSON cannot represent, as jupyter_client does."""
+    """Convert a value that JSON cannot represent, in the same way as jupyter_client."""
     return json_default(bytes(value) if isinstance(value, memoryview) else value)
 
 
 def _end_with_parent() -> None:
-    """Wait for the end of the parent process, then kill this process and its group."""
+    """Wait until the parent process ends, then kill this process and its group."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -95,7 +103,7 @@ def _end_with_parent() -> None:
 
 
 class _Stream(io.TextIOBase):
-    """Standard output or error of a notebook."""
+    """A notebook's standard output or error, which is sent to the parent process."""
 
     encoding = "UTF-8"
 
@@ -146,7 +154,7 @@ class _Shell(InteractiveShell):
     def _showtraceback(
         self, etype: type, evalue: BaseException, stb: list[str]
     ) -> None:
-        """Send an error as ipykernel does, instead of printing it."""
+        """Send an error, in the form that ipykernel uses, instead of printing it."""
         content = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         self.send("error", content)
 

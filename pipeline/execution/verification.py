@@ -1,4 +1,4 @@
-"""Verify a run: repeat it in a temporary folder, and compare the results."""
+"""Verify a run: repeat it in a temporary folder, and compare old and new results."""
 
 import logging
 import shutil
@@ -23,14 +23,19 @@ from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, PREPARATION, STAGES
 
 log = logging.getLogger(__name__)
-# Results of a BLAS may differ by this much: its last digits vary between machines.
+# Results that a BLAS computes may differ by this much, because their last digits vary
+# between machines.
 TOLERANCE = 1e-9
 
 
 def verify_each(run_dirs: Sequence[str]) -> None:
-    """Verify runs or points, several at a time, and log the result of each.
+    """Verify runs or points of a sweep, and log the results of each.
 
-    Raises CommandFailed, after verifying all, if one of several is not reproduced.
+    run_dirs: the folders of the runs or points. Several are verified at the same time.
+
+    If there is only one folder, this function raises the errors of `verify`. If there
+    are several, all are verified. Then CommandFailed is raised if any of them was not
+    reproduced or could not be repeated.
     """
     if len(run_dirs) == 1:
         verify(run_dirs[0])
@@ -55,17 +60,18 @@ def verify_each(run_dirs: Sequence[str]) -> None:
 
 
 def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
-    """Repeat a finished run or point, and report which of its results are equal.
+    """Repeat a finished run or point, and compare its results with the stored ones.
 
-    log_line: a function that logs each line of this report.
+    log_line: a function that logs a line. It is called for each result, and says
+        whether the new value equals the stored one.
 
-    The run is repeated in a temporary folder. If the source is missing, the images are
-    those of the run's data.npz. Results that a BLAS has computed may differ from the
-    stored ones by TOLERANCE.
+    The run is repeated in a temporary folder. If the source of the images is missing,
+    the images are read from the run's data.npz. If a BLAS has computed the results,
+    they may differ from the stored ones by TOLERANCE.
 
-    Raises InvalidInput if there is no finished run, if it was trained with another
-    helpers.py, or if both its source and its data.npz are missing. Raises CommandFailed
-    if any result differs by more.
+    Raises InvalidInput if the folder has no finished run, if the run was trained with
+    another helpers.py, or if both its source and its data.npz are missing. Raises
+    CommandFailed if any result differs by more than is allowed.
     """
     folder = RunFolder(run_dir)
     record, parameters = folder.read_finished(check_files=False)
@@ -91,13 +97,13 @@ def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
             shutil.copy(folder.data_path, again.data_path)
             stages.remove(PREPARATION)
         execute_stages(again, record.parameters, inputs, stages)
-        # Only batches and a changed helpers.py use a BLAS, whose last digits may vary.
+        # Training uses a BLAS only with batches or with a changed helpers.py.
         uses_blas = parameters.batch_size != 1 or record.note is not None
         is_close = uses_blas and not altered and _are_close(folder, again)
         before, after = _read_results(folder), _read_results(again)
     before |= {f"{name}, altered since": record.outputs[name] for name in altered}
     different = [name for name in before if before[name] != after.get(name)]
-    other = "in other digits" if is_close else "NOT equal"
+    other = "equal but for rounding:" if is_close else "NOT equal"
     for name, value in before.items():
         verdict = f"{other} {after.get(name)}" if name in different else "equal"
         log_line(f"  {name:25} {value}  {verdict}")
@@ -119,9 +125,9 @@ def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
 
 
 def _read_results(folder: RunFolder) -> dict[str, Any]:
-    """Return a run's metrics, and the digests of its weights, history and answers.
+    """Return a run's metrics, and digests of its weights, history and answers, by name.
 
-    Test metrics and answers are included if the run has been evaluated.
+    Test metrics and answers are returned only if the run has been evaluated.
     """
     facts: dict[str, Any] = dict(folder.read_history()[-1])
     facts |= {"weights in model.npz": folder.read_model().sha256}
@@ -133,7 +139,10 @@ def _read_results(folder: RunFolder) -> dict[str, Any]:
 
 
 def _are_close(first: RunFolder, second: RunFolder) -> bool:
-    """Return whether all metrics and weights of two runs are equal to TOLERANCE."""
+    """Return whether all metrics and weights of two runs differ by at most TOLERANCE.
+
+    The differences of metrics are relative, and those of weights are absolute.
+    """
     numbers = [
         [value for value in _read_results(each).values() if not isinstance(value, str)]
         for each in (first, second)
