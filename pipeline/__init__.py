@@ -1,11 +1,12 @@
-"""Run the notebooks: parameters, runs, sweeps and reports. helpers.py is the network.
+"""Make runs and sweeps from the notebooks, verify and compare them, and report.
 
-Importing this package has no side effects. Scripts of your own can use these:
+The network itself is in helpers.py. Importing this package has no side effects. Your
+own scripts can use these functions and classes:
 
-    pipeline.parameters.from_values         check parameters
-    pipeline.execution.runs.run             prepare, train, evaluate and report
-    pipeline.execution.verification.verify  run again, and compare
-    pipeline.sweeps.execution.run_sweep     train, select and report
+    pipeline.parameters.from_values         check the parameters of a run
+    pipeline.execution.runs.run             make a run, and write its report
+    pipeline.execution.verification.verify  repeat a run, and compare the results
+    pipeline.sweeps.execution.run_sweep     train the points of a sweep, and report
     pipeline.results.run_folder.RunFolder   read the files of a run
-    pipeline.errors                         the errors that these raise
+    pipeline.errors                         the errors that they raise
 """

@@ -1,8 +1,11 @@
-"""Read the command line: arguments in, exit codes out.
+"""Execute the command that the user typed, and exit with a code.
 
-Exit codes: 0 if the command succeeded; 1 if a run or a point failed; 2 if a parameter
-or argument is wrong and nothing was started; 128 plus the number of the signal that
-ended the command, for example 130 for Ctrl-C. The commands are defined in commands.py.
+The commands are defined in commands.py. The exit code says how the command ended:
+
+    0      The command succeeded.
+    1      The command failed, for instance because a run or a point failed.
+    2      A parameter or an argument is wrong, and nothing was started.
+    128+n  The signal with the number n ended the command: 130 is Ctrl-C.
 """
 
 import atexit
@@ -13,21 +16,23 @@ import sys
 from types import FrameType
 from typing import Any
 
-SECONDS_TO_END = 2  # the time after a signal to record the interruption
+SECONDS_TO_END = 2  # after a signal, for recording that the run was interrupted
 INTERRUPTED = "Interrupted. Give the same command again to continue."
 
 
 def set_signal_handler(handler: Any) -> None:
-    """Set the handler of the signals that end a command, unless they are ignored.
+    """Set the handler of each signal that ends a command.
 
-    nohup lets a command ignore SIGHUP, and a shell lets a background job ignore SIGINT.
+    A signal that the process already ignores stays ignored: nohup makes a command
+    ignore SIGHUP, and a shell may make a background job ignore SIGINT.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
 
 
-if __name__ == "__main__":  # so far only imports run, so exit at once
+if __name__ == "__main__":
+    # During the imports below, nothing needs to be recorded, so a signal exits at once.
     set_signal_handler(lambda number, frame: os._exit(128 + number))
     if importlib.util.find_spec("papermill") is None:
         sys.stderr.write("Activate the environment first: source .venv/bin/activate\n")
@@ -42,7 +47,7 @@ from pipeline.errors import PipelineError
 
 
 def call_main() -> int:
-    """Execute the command that sys.argv contains, and return the exit code."""
+    """Execute the command in sys.argv, print its error, and return its exit code."""
     try:
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
         main(prog_name=name, standalone_mode=False)
@@ -54,7 +59,7 @@ def call_main() -> int:
         click.echo(f"Error: {error}", err=True)
         return 2 if isinstance(error, ValueError) else 1
     except (KeyboardInterrupt, click.Abort) as error:
-        # click turns Interrupted into an Abort, and keeps it as the cause.
+        # click raises an Abort instead of Interrupted, which becomes its cause.
         cause = error.__cause__ if isinstance(error, click.Abort) else error
         number = cause.number if isinstance(cause, Interrupted) else signal.SIGINT
         click.echo(INTERRUPTED, err=True)
@@ -62,7 +67,10 @@ def call_main() -> int:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal has ended the command; `number` is the number of the signal."""
+    """The error that is raised when a signal ends the command.
+
+    number: the number of the signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -70,11 +78,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 def raise_interrupted(number: int, frame: FrameType | None) -> None:
-    """Handle a signal: raise Interrupted, and ignore all further signals.
+    """Raise Interrupted. This is the handler of the signals that end a command.
 
-    The exception may be lost, for instance in a finalizer, or the clean-up may take too
-    long. In these cases, an alarm ends the command. The processes of notebooks end with
-    the command, see shell.py.
+    All further signals are ignored. If the command is still running after
+    SECONDS_TO_END, an alarm ends it. That happens if the exception is lost, for
+    instance in a finalizer, or if the clean-up takes too long. Processes that execute
+    notebooks end when the command ends, see shell.py.
     """
     set_signal_handler(signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: exit_at_once(128 + number))
@@ -83,16 +92,16 @@ def raise_interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def exit_at_once(code: int) -> None:
-    """Print that the command was interrupted; exit with this code and no clean-up."""
+    """Print that the command was interrupted, and exit without a clean-up."""
     os.write(2, f"{INTERRUPTED}\n".encode())
     os._exit(code)
 
 
 def command_line() -> None:
-    """Entry point of ``python -m pipeline``, also installed as a command, digits."""
+    """Run ``python -m pipeline``, which is also installed as the command ``digits``."""
     set_signal_handler(raise_interrupted)
     code = call_main()
-    # Python would now free each object, which takes 0.2 s.
+    # A normal exit would also free each object, which takes 0.2 s.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,6 +1,7 @@
 """Define the commands of the command line, their options and their help.
 
-Each command has its own imports, so that help and error messages appear at once.
+Each command imports what it needs only when it is executed, so that help and error
+messages appear at once.
 """
 
 import logging
@@ -35,14 +36,14 @@ PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="digits-by-hand", message="%(version)s")
-@click.option("-v", "--verbose", is_flag=True, help="Log with time and origin.")
+@click.option("-v", "--verbose", is_flag=True, help="Log times and modules, too.")
 def main(verbose: bool) -> None:
-    """Train a network written by hand, in notebooks. Sweep, compare and verify."""
+    """Train a small NumPy network in notebooks. Sweep, compare and verify its runs."""
     if not NOTEBOOKS.is_dir():
         problem = f"The notebooks are not at {NOTEBOOKS}"
         raise click.UsageError(f"{problem}: clone the project, and pip install -e .")
-    # Importing papermill and nbconvert takes 0.9 s less without this parser, which
-    # jsonschema would import, and which no notebook needs.
+    # jsonschema would import this parser, which no notebook needs. Without the parser,
+    # the imports of papermill and nbconvert take 0.9 s less.
     modules: dict[str, Any] = sys.modules
     modules.setdefault("rfc3987_syntax", None)
     form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
@@ -51,19 +52,24 @@ def main(verbose: bool) -> None:
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the parameters of the options -p by name, with a normalised source."""
+    """Return the parameters that the options -p set, by name.
+
+    options: the name and the value of each option, as text.
+
+    If the source is a path, `normalise_source` is applied to it.
+    """
     values = dict(options)
     if "run_dir" in values:
         raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")
     source = values.get("source", "sample")
-    # `from_strings` refuses an empty source, with the other wrong values.
+    # `from_strings` reports an empty source together with all other wrong values.
     if source.strip() and source not in NAMED_SOURCES:
         values["source"] = normalise_source(source)
     return values
 
 
 def echo_path(label: str, path: Path) -> None:
-    """Print a label and the path of a written file, relative to the current folder."""
+    """Print a label and a path, which becomes relative to the current folder."""
     click.echo(f"{label}: {os.path.relpath(path)}")
 
 
@@ -76,7 +82,7 @@ def echo_path(label: str, path: Path) -> None:
 def command_run(
     run_dir: str | None, options: Sequence[tuple[str, str]], force: bool
 ) -> None:
-    """Prepare, train, evaluate and report."""
+    """Prepare images, train and evaluate a network, and report."""
     checked = parameters.from_strings(read_parameters(options))
     from pipeline.execution import runs
 
@@ -87,13 +93,15 @@ def command_run(
 @main.command("sweep")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--workers", type=click.IntRange(1), help="Points at once. Default: one per core."
+    "--workers",
+    type=click.IntRange(1),
+    help="Points to train at once. Default: one per core.",
 )
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:8786."
 )
 @click.option(
-    "--retry-failed", is_flag=True, help="Run the points that failed before, too."
+    "--retry-failed", is_flag=True, help="Also train the points that failed before."
 )
 @click.option(
     "--sweep-dir", metavar="DIR", type=FOLDER, help="Default: runs/sweeps/NAME."
@@ -103,14 +111,14 @@ def command_run(
 def command_sweep(
     file: Path, sweep_dir: str | None, no_report: bool, **options: Any
 ) -> None:
-    """Train the remaining points of the sweep in FILE; evaluate the selected ones."""
+    """Train the remaining points of the sweep in FILE. Evaluate the selected points."""
     scheduler = options["scheduler"]
     if scheduler == "" or (scheduler and options["workers"]):
-        problem = "needs an address, tcp://HOST:8786, and takes no --workers"
+        problem = "needs an address (tcp://HOST:8786), and excludes --workers"
         raise click.UsageError(f"--scheduler {problem}.")
     from pipeline.sweeps.sweep import prepare_sweep
 
-    # An error in the file is reported here, before the slow imports for training.
+    # This reports an error in the file before the slow imports for training.
     sweep = prepare_sweep(file, from_current_folder(sweep_dir) if sweep_dir else None)
     from pipeline.sweeps.execution import run_sweep
 
@@ -133,7 +141,7 @@ def command_verify(run_dir: str) -> None:
 @main.command("notebooks")
 @click.argument("paths", nargs=-1, required=True, type=EXISTING)
 def command_notebooks(paths: tuple[Path, ...]) -> None:
-    """Execute notebooks again, and store the new outputs in their files."""
+    """Execute notebooks again, and store their new outputs."""
     from pipeline.execution import notebooks
 
     for path in paths:
@@ -148,13 +156,20 @@ def command_notebooks(paths: tuple[Path, ...]) -> None:
     help="Another path for the page. A run's page then omits where it was made.",
 )
 def command_report(path: Path, output: Path | None) -> None:
-    """Make a page of a notebook, a lesson, a finished run or point, or a sweep."""
+    """Make a page of a notebook, lesson, run, point or sweep.
+
+    A run or a point must have finished.
+    """
     write = write_folder_page if path.is_dir() else write_file_page
     echo_path("report", write(path, output))
 
 
 def write_folder_page(path: Path, output: Path | None) -> Path:
-    """Write the page of a run, a point or a sweep, and return its path."""
+    """Write the page of a run, a point or a sweep, and return the page's path.
+
+    path: the folder of the run, the point or the sweep.
+    output: the path of the page. By default, the page goes into that folder.
+    """
     folder = from_current_folder(str(path))
     is_sweep = (path / "sweep.json").exists()
     if is_sweep and output:
@@ -174,7 +189,11 @@ def write_folder_page(path: Path, output: Path | None) -> Path:
 
 
 def write_file_page(path: Path, output: Path | None) -> Path:
-    """Write the page of a notebook or a lesson, and return its path."""
+    """Write the page of a notebook or a lesson, and return the page's path.
+
+    path: the notebook, or the Markdown file of the lesson.
+    output: the path of the page. By default, the page goes to runs/reports.
+    """
     from pipeline.lessons import lesson
     from pipeline.reports import page
 
@@ -196,7 +215,7 @@ def command_compare(run_dirs: tuple[str, ...], output: Path | None) -> None:
     """Compare two runs, points or sweeps, and say which is better."""
     from pipeline.results.provenance import check_helpers
 
-    check_helpers()  # before `comparison` imports helpers.py
+    check_helpers()  # has to come before `comparison` imports helpers.py
     from pipeline import comparison
 
     folders = [from_current_folder(path) for path in run_dirs]

@@ -1,6 +1,7 @@
-"""Compare two finished runs or sweeps, called A and B, for compare.ipynb and its page.
+"""Compare two finished runs or sweeps, which are called A and B.
 
-A sweep is represented by its selected points.
+A sweep is represented by its selected points. The functions are called in compare.ipynb
+and, to make a page of this notebook, by the command `compare`.
 """
 
 import logging
@@ -26,18 +27,18 @@ from pipeline.sweeps.table import find_selected
 
 CONFIDENCE = 0.95
 VERDICT = "verdict"  # the tag of the cell that shows the verdict
-MARKS = str.maketrans("", "", "*`")  # of Markdown, removed for the log
+MARKS = str.maketrans("", "", "*`")  # the marks of Markdown that the log leaves out
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the two sides: a run, or the selected points of a sweep.
+    """One side of a comparison: a run, or the selected points of a sweep.
 
     name: the folder of the run or of the sweep.
-    folders: the folder of the run, or of each selected point, by seed.
-    metrics: the metrics of metrics.json, with a row for each seed.
+    folders: the folder of the run or of each selected point, by the seed.
+    metrics: a table of the metrics in metrics.json, with a row for each seed.
     """
 
     name: str
@@ -50,10 +51,11 @@ class Comparison:
     """Two sides that were evaluated on the same test images.
 
     sides: the two sides, by the letters A and B.
-    networks: the folder of one network of each side, with the lowest seed that both
-        sides have or, if they share none, with the lowest seed of the side.
+    networks: the folder of one network of each side, by the letters A and B. The
+        networks have the lowest seed that both sides contain. If the sides share no
+        seed, each network has the lowest seed of its own side.
     answers: the answers of these two networks to the N test images, (2, N).
-    data: the data of one of the runs, with the test images.
+    data: the images of the first run. All runs have the same test images.
     """
 
     sides: dict[str, Side]
@@ -68,18 +70,20 @@ class Comparison:
 
     @property
     def correct(self) -> np.ndarray:
-        """Return whether each network's answer to each image is correct, (2, N)."""
+        """Return whether each of the answers is correct, (2, N)."""
         correct: np.ndarray = self.answers == self.data.y_test
         return correct
 
 
 def read_comparison(run_dirs: Sequence[str]) -> Comparison:
-    """Read two finished runs or sweeps, to compare them.
+    """Read two finished runs or sweeps, so that they can be compared.
 
-    run_dirs: their two folders. A run of `parameters.DEFAULT_RUNS` is made if missing.
+    run_dirs: the folders of the two runs or sweeps. A folder of
+        `parameters.DEFAULT_RUNS` that does not exist is made first.
 
-    Raises InvalidInput if there are not exactly two, if they are the same, or if their
-    test images differ. Raises InvalidFile if one of them has not finished.
+    Raises InvalidInput if there are not exactly two folders, if the same run is on both
+    sides, or if the runs have different test images. Raises InvalidFile if a run or a
+    sweep has not finished.
     """
     if len(run_dirs) != 2:
         raise InvalidInput(f"Give two runs or sweeps, not {len(run_dirs)}.")
@@ -92,14 +96,18 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     shared = first.folders.keys() & second.folders.keys()
     networks = {}
     for letter, side in sides.items():
-        seed = min(shared or side.folders)  # a seed of both sides, or else of this side
+        seed = min(shared or side.folders)  # of both sides or, if none, of this side
         networks[letter] = side.folders[seed]
     answers = np.stack([folder.read_answers() for folder in networks.values()])
     return Comparison(sides, networks, answers, read_shared_data(folders))
 
 
 def read_side(run_dir: str) -> Side:
-    """Read a finished run, or the selected points of a sweep."""
+    """Read a finished run, or the selected points of a sweep.
+
+    Raises InvalidFile if a folder does not exist, if its run has not finished, or if
+    the folder belongs to a point that its sweep did not select.
+    """
     ensure_default_run(run_dir)
     folders, metrics = {}, {}
     for path in find_selected(run_dir):
@@ -117,11 +125,12 @@ def read_side(run_dir: str) -> Side:
 
 
 def read_shared_data(folders: Sequence[RunFolder]) -> Data:
-    """Read the images of the first run, from its data.npz or else from its source.
+    """Return the images of the first run, which has the same test images as the others.
 
     folders: the folders of all runs that are compared.
 
-    Raises InvalidInput if another run was evaluated on other test images.
+    If the first run has no data.npz any more, its images are loaded from their source.
+    Raises InvalidInput if the runs were evaluated on different test images.
     """
     records = [folder.read_record() for folder in folders]
     source = str(records[0].parameters["source"])
@@ -136,18 +145,20 @@ def read_shared_data(folders: Sequence[RunFolder]) -> Data:
 
 
 def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
-    """Estimate the mean difference second - first, with its confidence interval.
+    """Return the mean difference second - first, and the ends of its interval.
 
     first, second: the values of one metric, by seed.
 
-    The seeds are independent. If at least two are shared, the differences are paired,
-    and the interval is Student's. Otherwise the interval is Welch's, over all seeds.
+    Runs with different seeds are assumed to be independent. If at least two seeds are
+    in both series, only the values for these seeds are used. They are compared in
+    pairs, and the confidence interval is Student's. Otherwise all values are used, and
+    the confidence interval is Welch's.
     """
-    # Imported here, because it takes half a second, and two runs do not need it.
+    # This import takes half a second, and a comparison of two runs does not need it.
     from scipy import stats
 
     shared = first.index.intersection(second.index)
-    # scipy gives the right limits for values that are all equal, but warns about them.
+    # If all values are equal, scipy returns the right limits, but prints a warning.
     with warnings.catch_warnings(action="ignore"):
         if len(shared) > 1:
             first, second = first[shared], second[shared]
@@ -159,10 +170,10 @@ def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]
 
 
 def compare_metrics(comparison: Comparison) -> pd.DataFrame:
-    """Return a row for each metric: the means of A and B, and the difference B - A.
+    """Return a table with a row for each metric: the means of A and B, and B - A.
 
-    If both have several seeds, the difference comes with its interval. A metric that
-    was not measured is nan.
+    If both sides have several seeds, the table also contains the confidence interval of
+    the difference. A metric that was not measured is NaN.
     """
     others = ["weights_sha256", "test_images"]
     first, second = (
@@ -179,8 +190,8 @@ def compare_metrics(comparison: Comparison) -> pd.DataFrame:
 def describe_verdict(comparison: Comparison) -> str:
     """Return a sentence, in Markdown, that says whether A or B is better.
 
-    Two sweeps with several seeds are judged by the interval of the mean difference over
-    the seeds. Other pairs are judged by McNemar's test of the answers of two networks.
+    If both sides have several seeds, the confidence interval of the mean difference
+    decides. Otherwise McNemar's test of the answers of two networks decides.
     """
     first, second = (side.metrics for side in comparison.sides.values())
     names = [f"{letter} (`{side.name}`)" for letter, side in comparison.sides.items()]
@@ -216,16 +227,17 @@ def describe_verdict(comparison: Comparison) -> str:
 
 
 def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
-    """Compare two runs or sweeps, log the verdict, and return the path of the page.
+    """Write a page that compares two runs or sweeps, and return the page's path.
 
-    The page is that of compare.ipynb, which is executed for this comparison.
+    output: the path of the page. By default, the page goes to runs/reports.
 
-    output: the path of the page; None for one in runs/reports.
+    To make the page, compare.ipynb is executed with the two folders as its parameter.
+    The verdict in the executed notebook is also logged.
     """
     names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
     output = output or page.choose_page_path("_and_".join(names))
     check_page(output)
-    read_comparison(run_dirs)  # raises before anything is executed
+    read_comparison(run_dirs)  # raises its errors before the notebook is executed
     title = f"{' and '.join(names)} compared"
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"

@@ -1,6 +1,7 @@
 """Compute the SHA-256 of arrays, of files, and of Python code.
 
-Code is compared by `digest_code`. The lists of files that affect results are here.
+Two versions of a file of code count as the same if `digest_code` returns the same
+digest for both. TRAINING_CODE and EVALUATION_CODE list the files that affect results.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.paths import ROOT
 
-if TYPE_CHECKING:  # for types only: preload sets NumPy's threads before the import
+if TYPE_CHECKING:  # preload has to set NumPy's threads before NumPy is imported
     import numpy as np
 
 TRAINING_CODE = (
@@ -31,13 +32,16 @@ TRAINING_CODE = (
 EVALUATION_CODE = ("pipeline/network/baselines.py",)
 CODE = TRAINING_CODE + EVALUATION_CODE
 
-# Tokens that are not code, or that only end a line of code.
+# Tokens without code of their own: line ends, indentation, and the end of the file.
 LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER}
 LAYOUT |= {tokenize.INDENT, tokenize.DEDENT}
 
 
 def digest_arrays(*arrays: np.ndarray) -> str:
-    """Return the SHA-256 of the bytes of all arrays, little-endian and in C order."""
+    """Return one SHA-256 of the bytes of all these arrays.
+
+    The bytes are taken in little-endian and C order, whatever order an array has.
+    """
     parts = (array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays)
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
@@ -48,12 +52,18 @@ def digest_file(path: Path) -> str:
 
 
 def read_code(path: Path) -> str:
-    """Read a Python file, with invalid bytes replaced and line endings converted."""
+    """Return the text of a Python file.
+
+    Bytes that are not UTF-8 are replaced, and every line ending becomes a newline.
+    """
     return path.read_text("utf-8-sig", "replace")
 
 
 def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
-    """Return the digest of the code in each file; names are paths in the project."""
+    """Return the digest of the code in each file, by the name of the file.
+
+    names: the paths of the files, relative to the project.
+    """
     return {name: digest_code(read_code(ROOT / name)) for name in names}
 
 
@@ -61,8 +71,9 @@ def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
 def digest_code(source: str) -> str:
     """Return the SHA-256 of Python code without its comments and blank lines.
 
-    Docstrings and layout count. The digest is the same in every version of Python. If
-    the code is not plain Python (an IPython magic, say), its whole text is digested.
+    A change to a docstring or to the layout changes the digest, but another version of
+    Python does not. If the source is not plain Python, for instance because it contains
+    an IPython magic, its comments and blank lines are digested, too.
     """
     with contextlib.suppress(SyntaxError, ValueError):
         compile(source, "code", "exec", dont_inherit=True)

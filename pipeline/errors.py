@@ -5,7 +5,7 @@
     │   └── InvalidFile      a file is missing, damaged, or of another kind
     ├── CommandFailed        a command could not start, or has ended without its result
     └── NotebookFailed       a notebook did not run to its end
-        └── Diverged         the training error is no longer a finite number
+        └── Diverged         a metric or a weight is no longer a finite number
 
 A message says what is wrong, what the value is, what is allowed and what to do next.
 InvalidInput is a ValueError, and ends a command with exit code 2.
@@ -15,12 +15,18 @@ from pathlib import Path
 
 
 class PipelineError(Exception):
-    """The base class of these errors. A run that one of them ends gets its `status`."""
+    """The base class of these errors.
+
+    status: the status of a run that the error has ended.
+    """
 
     status = "failed"
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows: the message and its cause, but no traceback."""
+        """Return the lines that a notebook shows instead of a traceback.
+
+        The lines contain the message of this error and, if there is one, of its cause.
+        """
         lines = [f"{type(self).__name__}: {self}"]
         if self.__cause__ is not None:
             lines.append(f"Caused by {type(self.__cause__).__name__}: {self.__cause__}")
@@ -28,13 +34,13 @@ class PipelineError(Exception):
 
 
 class InvalidInput(PipelineError, ValueError):
-    """The user supplied an unusable parameter, folder, helpers.py or set of images."""
+    """A parameter, a folder, helpers.py or a set of images cannot be used."""
 
 
 class InvalidFile(InvalidInput):
-    """A file cannot be used, whether it is the user's own or belongs to a run or sweep.
+    """A file cannot be used. The user, a run or a sweep may have written the file.
 
-    problem: a clause such as "is damaged".
+    problem: a clause that follows the path in the message, such as "is damaged".
     advice: a sentence that says what to do.
     """
 
@@ -45,8 +51,8 @@ class InvalidFile(InvalidInput):
 class CommandFailed(PipelineError):
     """A command could not start, or has ended without its result.
 
-    For example, its folder is in use, a worker of a cluster cannot train, points of a
-    sweep did not finish, or a run gave another result when it was verified.
+    For example, another command is using the folder, a worker of a cluster cannot
+    train, points of a sweep did not finish, or a repeated run gave another result.
     """
 
 
@@ -63,7 +69,7 @@ class NotebookFailed(PipelineError):
 
 
 class Diverged(NotebookFailed):
-    """The training error is no longer a finite number."""
+    """A metric or a weight of the network is no longer a finite number."""
 
     ADVICE = "Make learning_rate smaller, at first by a factor of ten, or make "
     ADVICE += "normalisation larger."

@@ -1,8 +1,8 @@
 """Define the parameters: their names, types, ranges, defaults and messages.
 
-The command line and sweeps check their values here before anything starts. A notebook
-checks its values in the cell after its parameters, because papermill or a reader may
-have changed them there.
+The command line and sweeps check all values before anything starts. A notebook checks
+its values again, in the cell after its parameters, because papermill or a reader may
+have changed them in the notebook.
 """
 
 import difflib
@@ -28,7 +28,7 @@ def _check_path(value: str) -> str:
     return value
 
 
-# Messages quote the text after each type to say what is allowed.
+# The text in each of these types says what is allowed, and messages quote the text.
 SOURCES = (
     "'sample', 'mnist', 'fashion_mnist' or a path: an .npz or a folder of pictures"
 )
@@ -39,7 +39,7 @@ Folders = Annotated[
 ]
 Count = Annotated[int, Field(ge=1, le=10**9), "a whole number from 1 to 10^9"]
 CountOrZero = Annotated[int, Field(ge=0, le=10**9), "a whole number from 0 to 10^9"]
-# The weights of a million hidden units take 6 GB.
+# The limit is a million hidden units, because their weights take 6 GB.
 Size = Annotated[int, Field(ge=1, le=10**6), "a whole number from 1 to 1,000,000"]
 Epochs = Annotated[int, Field(ge=1, le=100_000), "a whole number from 1 to 100,000"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), "a number above 0"]
@@ -55,7 +55,7 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 42949
 
 
 class Parameters(BaseModel):
-    """The parameters of a run. The defaults are the original's."""
+    """The parameters of a run. Each default is the value that the original uses."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, validate_default=True
@@ -90,16 +90,17 @@ class Parameters(BaseModel):
     seed: Seed = Field(1, description="fixes the first weights and the dropout masks")
 
 
-# The runs that notebooks compare and explore, with parameters that are not defaults.
+# The runs that notebooks compare and explore: the folder of each run, and those of its
+# parameters that differ from the defaults.
 DEFAULT_RUNS: dict[str, dict[str, Any]] = {
     "runs/default": {},
     "runs/true-derivative": {"relu_grad_inactive": 0},
 }
-LAB = "runs/lab"  # the folder of notebooks that run alone
+LAB = "runs/lab"  # where notebooks write if no command executes them
 
 
 class NotebookParameters(Parameters):
-    """The parameters, and the other values that notebooks declare."""
+    """The parameters of a run, and all other parameters that notebooks declare."""
 
     run_dir: Folder = Field(LAB, description="the folder of the run's files")
     run_dirs: Folders = Field(
@@ -111,7 +112,7 @@ class NotebookParameters(Parameters):
         2, description="recorded training runs that a lesson repeats"
     )
     draw: CountOrZero = Field(
-        0, description="another number picks other ones to repeat"
+        0, description="another number picks other runs to repeat"
     )
 
 
@@ -119,7 +120,7 @@ NAMES = tuple(Parameters.model_fields)
 
 
 def describe_allowed(name: str) -> str:
-    """Describe in words which values the parameter may have."""
+    """Return words that say which values the parameter may have."""
     metadata = NotebookParameters.model_fields[name].metadata
     return next(text for text in metadata if isinstance(text, str))
 
@@ -127,8 +128,8 @@ def describe_allowed(name: str) -> str:
 def find_range(name: str) -> dict[str, object]:
     """Return the range of a numeric parameter as attributes of an HTML input field.
 
-    HTML has no attribute for an exclusive bound, so this project adds data-above and
-    data-below.
+    HTML has no attribute for a bound that is itself not allowed, so this project uses
+    data-above and data-below for such bounds.
     """
     field = Parameters.model_fields[name]
     limits = {"ge": "min", "le": "max", "gt": "data-above", "lt": "data-below"}
@@ -150,7 +151,7 @@ def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_changed_from_original(parameters: Parameters) -> dict[str, Any]:
-    """Return the parameters that differ from the original's.
+    """Return the parameters whose values differ from those that the original uses.
 
     num_validation is left out, because it does not change any published metric.
     """
@@ -170,7 +171,7 @@ def format_parameters(parameters: Mapping[str, object]) -> str:
 
 
 def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
-    """Return the command that makes a run with these parameters in a folder."""
+    """Return the command that makes a run with these parameters in the folder."""
     changed = find_changed(parameters)
     options = [text for pair in changed.items() for text in ("-p", *map(str, pair))]
     return shlex.join(
@@ -179,21 +180,30 @@ def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
 
 
 def from_values(values: Mapping[str, object]) -> Parameters:
-    """Check Python values of parameters, and add defaults. Raises InvalidInput."""
+    """Return parameters with these Python values, and with defaults for all others.
+
+    Raises InvalidInput if a name or a value is wrong.
+    """
     return _validate(Parameters, values)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
-    """Convert values of parameters from text, and check them. Raises InvalidInput."""
+    """Return parameters with these values, which are converted from text.
+
+    All other parameters have their defaults. Raises InvalidInput if a name or a value
+    is wrong.
+    """
     return _validate(Parameters, values, text=True)
 
 
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a notebook's parameters, and return those that a run has.
+    """Check the parameters in a notebook, and return the parameters of its run.
 
-    The cell after the parameters calls ``parameters.check(globals())``. Raises
-    InvalidInput if a value is wrong, or if papermill has set a name that the notebook
-    does not declare.
+    namespace: the global variables of the notebook. The cell after the parameters calls
+        ``parameters.check(globals())``.
+
+    Parameters such as run_dir are checked but not returned. Raises InvalidInput if a
+    value is wrong, or if papermill has set a name that the notebook does not declare.
     """
     declared, injected = find_assigned_names(namespace.get("In", [""]))
     known = namespace.keys() & NotebookParameters.model_fields
@@ -207,12 +217,12 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_assigned_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the names that a notebook declares, and those that papermill has injected.
+    """Return the parameters that a notebook declares, and those that papermill sets.
 
     cells: the code of the cells that have been executed, with the current cell last.
 
-    Directly before the current cell come the notebook's own cell of parameters and, if
-    papermill has injected one, papermill's cell. Both begin with ``# Parameters``.
+    The cell of parameters comes directly before the current cell. If papermill has
+    injected a cell, it comes between the two. Both begin with ``# Parameters``.
     """
     found: list[list[str]] = []
     for cell in reversed(cells[:-1]):
@@ -241,7 +251,10 @@ def _validate(
 
 
 def describe_unknown_name(name: str) -> str:
-    """Return a message about a parameter that does not exist, with a suggestion."""
+    """Return a message about a parameter that does not exist.
+
+    If an existing parameter has a similar name, the message suggests that parameter.
+    """
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     names = ", ".join(NAMES)
@@ -249,7 +262,7 @@ def describe_unknown_name(name: str) -> str:
 
 
 def describe_invalid(name: str, value: object) -> str:
-    """Return a message about a value that the named parameter may not have."""
+    """Return a message that quotes a wrong value, and says which are allowed."""
     default = NotebookParameters.model_fields[name].default
     allowed = f"{describe_allowed(name)}. Its default is {default!r}."
     return f"{name} is {value!r}, but must be {allowed}"

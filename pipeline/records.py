@@ -1,8 +1,9 @@
 """Define the records of runs and sweeps, which are stored as JSON.
 
-They are run.json, history.json, metrics.json, sweep.json and test_evaluations.jsonl.
-An unknown field is an error in the definition of a sweep, which a user writes, and in
-the entry `random` of sweep.json. Everywhere else it is ignored.
+The files are run.json, history.json, metrics.json, sweep.json and
+test_evaluations.jsonl. An unknown field in a record is ignored. There are two
+exceptions, in which an unknown field is an error: the definition of a sweep, because a
+user writes it, and the entry `random` of sweep.json.
 """
 
 from datetime import UTC, datetime
@@ -36,10 +37,12 @@ Record = TypeVar("Record")
 
 
 class Status(StrEnum):
-    """Whether a run or a point of a sweep is in progress, or how it ended.
+    """The status of a run or of a point of a sweep: in progress, or how it ended.
 
-    OUTDATED: a point that was trained with other code, data or versions than its sweep
-        has now.
+    DIVERGED: a metric or a weight was no longer a finite number.
+    DIED: the process of a notebook ended before the notebook did.
+    OUTDATED: the point was trained with other code, data or versions of packages than
+        its sweep has now.
     """
 
     RUNNING = "running"
@@ -52,7 +55,7 @@ class Status(StrEnum):
 
     @classmethod
     def from_error(cls, error: BaseException) -> "Status":
-        """Return the status of a run that was ended by this error."""
+        """Return the status of a run that this error has ended."""
         if isinstance(error, KeyboardInterrupt):
             return cls.INTERRUPTED
         return cls(error.status) if isinstance(error, PipelineError) else cls.FAILED
@@ -68,9 +71,10 @@ class _Record(BaseModel):
 
 
 class Epoch(_Record):
-    """The metrics of an epoch: training (with and without dropout) and validation.
+    """The metrics of one epoch of training.
 
-    The validation metrics are None if there are no validation images.
+    They are measured on the training images, with dropout and without, and on the
+    validation images. If there are no validation images, their metrics are None.
     """
 
     train_error: Error
@@ -81,7 +85,8 @@ class Epoch(_Record):
     validation_accuracy: Accuracy | None = None
 
 
-# In memory, a history is a list of dictionaries, without the metrics that are None.
+# In memory, a history is a list with a dictionary for each epoch. The dictionary does
+# not contain metrics that are None.
 History = list[dict[str, float]]
 HISTORY = TypeAdapter(Annotated[list[Epoch], Field(min_length=1)])
 
@@ -93,7 +98,7 @@ class TrainingMetrics(Epoch):
 
 
 class Metrics(TrainingMetrics):
-    """metrics.json: the metrics of the last epoch, and those on the test images."""
+    """metrics.json: the metrics of the last epoch, and metrics on the test images."""
 
     test_error: Error
     test_accuracy: Accuracy
@@ -101,11 +106,11 @@ class Metrics(TrainingMetrics):
 
 
 class Origin(_Record):
-    """Where a result was made; no result depends on this.
+    """Where a result was made. These fields only inform: no result depends on them.
 
     cores: how many cores of the processor the command could use.
-    blas: the BLAS library that NumPy uses.
-    commit: the commit of the project, with "-dirty" if files differed from it.
+    blas: the BLAS library that NumPy used.
+    commit: the commit of the project, with "-dirty" if files differed from the commit.
     packages: the versions of the packages that the project needs.
     """
 
@@ -122,16 +127,18 @@ class RunRecord(_Record):
     """run.json: the parameters, inputs and result of a run or a point of a sweep.
 
     started: when the run began or, if it was interrupted, when it last continued.
-    resumed_after_epoch: the epoch of the checkpoint from which it last continued.
-    duration_s: how long the run took, including the time up to that checkpoint.
+    resumed_after_epoch: the epoch of the checkpoint from which the run last continued.
+    duration_s: how long the run took. If the run continued from a checkpoint, this
+        includes the time before the checkpoint.
     inputs: what the result depends on besides the parameters, see provenance.py.
-    metrics: the metrics of a point, which has no metrics.json until it is evaluated.
+    metrics: the training metrics of a point. A point that has not been evaluated has no
+        metrics.json, so they are stored here.
     note: a copy of the note in the model, see `model.Model`.
-    outputs: the digests of the result files.
-    origin: where the run was made or, if it was interrupted, where it continued.
+    outputs: the SHA-256 of each result file, by the name of the file.
+    origin: where the run was made or, if it was interrupted, where it last continued.
 
     The parameters are a plain mapping, so that a run can be read even if it has a
-    parameter that this version does not know.
+    parameter that this version of the project does not know.
     """
 
     status: Status = Status.RUNNING
@@ -147,12 +154,15 @@ class RunRecord(_Record):
     origin: Origin | None = None
 
     def replace(self, **fields: Any) -> "RunRecord":
-        """Return a copy with some fields replaced, and all fields checked again."""
+        """Return a copy with these fields replaced, and check all of its fields."""
         return RunRecord.model_validate(dict(self) | fields)
 
 
 class Distribution(_Record, extra="forbid"):
-    """What a parameter is drawn from: numbers from min to max, or a list of values."""
+    """The distribution from which the values of a parameter are drawn.
+
+    It has either the bounds min and max, or a list of values.
+    """
 
     distribution: Literal["uniform", "log_uniform"] = "uniform"
     min: Finite | None = None
@@ -173,7 +183,12 @@ class Distribution(_Record, extra="forbid"):
 
 
 class RandomSearch(_Record, extra="forbid"):
-    """The entry `random` of a sweep: how many candidates, from which distributions."""
+    """The entry `random` of a sweep, whose candidates have random parameters.
+
+    n_candidates: how many candidates are drawn.
+    random_state: the seed of the generator that draws them.
+    parameters: the distribution of each parameter that is drawn.
+    """
 
     n_candidates: Annotated[int, Field(ge=1, le=10_000)]
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -193,17 +208,17 @@ class SweepDefinition(_Record, extra="forbid"):
 
     @property
     def drawn(self) -> dict[str, Distribution]:
-        """Return the distribution of each parameter that is drawn, by its name."""
+        """Return the distribution of each randomly drawn parameter, by its name."""
         return self.random.parameters if self.random else {}
 
 
 class SweepRecord(SweepDefinition, extra="ignore"):
-    """sweep.json: the definition of a sweep, and what it was last started with.
+    """sweep.json: the definition of a sweep, and its state when it was last started.
 
-    ids: the parameters of each point, by its id.
-    inputs: what else training depends on, for each source of images.
-
-    A point that was trained with other inputs is outdated.
+    ids: the parameters of each point, by the id of the point.
+    inputs: what training depends on besides the parameters, for each source of images.
+        A point that was trained with other inputs is outdated.
+    warnings: the warnings about the user's own pictures.
     """
 
     ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
@@ -212,7 +227,9 @@ class SweepRecord(SweepDefinition, extra="ignore"):
 
 
 class TestEvaluation(_Record):
-    """A line of test_evaluations.jsonl, written before a point of a sweep is evaluated.
+    """A line of test_evaluations.jsonl, about the evaluation of a point of a sweep.
+
+    The line is written before the point is evaluated on the test images.
 
     code: the first digits of a digest of all the code that trained the point.
     """
@@ -226,9 +243,11 @@ class TestEvaluation(_Record):
 def read_record(
     path: Path, kind: type[Record] | TypeAdapter[Record], advice: str
 ) -> Record:
-    """Read a JSON file as a record of this kind.
+    """Return the content of a JSON file as a record of this kind.
 
-    advice: what to do if the file is missing or damaged, for the InvalidFile error.
+    advice: a sentence for the error message, which says what the user can do.
+
+    Raises InvalidFile if the file is missing or damaged.
     """
     adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
     try:
@@ -243,6 +262,9 @@ def read_record(
 
 
 def to_json(record: BaseModel | list[Epoch]) -> bytes:
-    """Return the content of a record's JSON file, without fields that are None."""
+    """Return a record, or the epochs of a history, as the content of a JSON file.
+
+    Fields that are None are left out.
+    """
     adapter = HISTORY if isinstance(record, list) else TypeAdapter(type(record))
     return adapter.dump_json(record, indent=2, exclude_none=True) + b"\n"  # type: ignore[arg-type]
