@@ -1,8 +1,9 @@
 """Save the state of training every few seconds, to continue after an interruption.
 
-Training that was interrupted and continued gives the same weights, to the last bit, as
-training without an interruption. Only notebooks that a command executes save and load
-checkpoints. A checkpoint's key is the digest of everything that training depends on.
+Training that continues from a checkpoint gives the same weights, to the last bit, as
+training without an interruption. Checkpoints are saved and loaded only if a command
+executes the notebook. The key in a checkpoint is a digest of everything that the
+training depends on, so that no other training continues from this checkpoint.
 """
 
 import json
@@ -23,7 +24,7 @@ from pipeline.results.files import atomic_write
 from pipeline.results.model import name_weights, select_weights
 from pipeline.results.run_folder import RunFolder
 
-SECONDS = 2.0  # between two saves
+SECONDS = 2.0  # the shortest time between two saves
 LAYOUT: Layout = {"progress": ("U", ())}
 ADVICE = "Training starts from the beginning."
 Generator = np.random.RandomState | np.random.Generator
@@ -31,10 +32,13 @@ Generator = np.random.RandomState | np.random.Generator
 
 @dataclass
 class Checkpoint:
-    """What is needed to continue training after an epoch, apart from random generators.
+    """The state of training after an epoch, without the states of random generators.
 
-    The learning rate is that of the next epoch. Raises InvalidInput for weights that
-    cannot be stored, so that training fails before its first epoch, not at its end.
+    history: the metrics of all epochs so far.
+    learning_rate: the learning rate of the next epoch.
+
+    Raises InvalidInput if the weights cannot be stored. Training creates a checkpoint
+    before its first epoch, so it stops there and not only at its end.
     """
 
     weights: Weights
@@ -48,7 +52,8 @@ class Checkpoint:
 class Checkpoints:
     """Save and load the checkpoints of a run.
 
-    Training that takes less than SECONDS and notebooks that run alone write none.
+    Training that takes less than SECONDS saves no checkpoint. A notebook that no
+    command executes does not save or load any.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -58,9 +63,10 @@ class Checkpoints:
         self.started_at = self.saved_at
 
     def load(self, *generators: Generator) -> Checkpoint | None:
-        """Read the checkpoint, and restore the states of the random generators from it.
+        """Return the run's checkpoint, and restore the states of these generators.
 
-        Return None if there is no checkpoint, or if it has the key of another run.
+        If the run has no checkpoint, or if the checkpoint has another key than the run,
+        the function returns None and does not change the generators.
         """
         if not self.key or not self.path.exists():
             return None
@@ -69,7 +75,7 @@ class Checkpoints:
             return None
         for generator, state in zip(generators, progress["states"], strict=True):
             _restore_generator(generator, state)
-        self.started_at -= progress["seconds"]  # so that the next save counts them, too
+        self.started_at -= progress["seconds"]  # the next save includes this time
         epoch = len(progress["history"])
         print(f"Continuing after epoch {epoch}, from {self.path.name}.")
         return Checkpoint(weights, progress["history"], progress["learning_rate"])
@@ -81,7 +87,7 @@ class Checkpoints:
             return
         progress = {
             "key": self.key,
-            "seconds": now - self.started_at,  # including earlier parts
+            "seconds": now - self.started_at,  # includes the time before interruptions
             "history": checkpoint.history,
             "learning_rate": checkpoint.learning_rate,
             "states": [_get_state(generator) for generator in generators],
@@ -106,7 +112,7 @@ def _restore_generator(generator: Generator, state: Any) -> None:
 
 
 def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """Return the weights in a checkpoint, and the other values in it by name.
+    """Return the weights in a checkpoint, and a dictionary of its other values.
 
     Raises InvalidFile if the file is missing or damaged.
     """
@@ -116,10 +122,14 @@ def read_checkpoint(path: Path) -> tuple[Weights, dict[str, Any]]:
 
 
 def prepare_to_resume(folder: RunFolder, record: RunRecord) -> RunRecord:
-    """Return the record of a run that starts now, with the epoch to resume after.
+    """Return a run's record with the epoch after which its training will continue.
 
-    The record also gets the seconds that the run took up to that epoch. If the folder's
-    checkpoint has another key, it is deleted, and the run starts at its first epoch.
+    record: the record of the run that starts now.
+
+    If the folder has a checkpoint of this training, the returned record contains the
+    epoch of the checkpoint and the seconds that the run had taken until then. Otherwise
+    the record is returned unchanged, any other checkpoint in the folder is deleted, and
+    training will start at its first epoch.
     """
     try:
         _, progress = read_checkpoint(folder.checkpoint_path)
@@ -135,9 +145,9 @@ def prepare_to_resume(folder: RunFolder, record: RunRecord) -> RunRecord:
 def check_finite(
     metrics: Mapping[str, float], epoch: int, learning_rate: float
 ) -> None:
-    """Raise Diverged if a metric of an epoch is infinite or not a number.
+    """Raise Diverged if one of these metrics is infinite or not a number.
 
-    The epoch is counted from 0.
+    epoch: the number of the epoch, from 0. The message counts epochs from 1.
     """
     for name, value in metrics.items():
         if not math.isfinite(value):

@@ -1,6 +1,7 @@
-"""Check whether a folder belongs to this project, lock it, and write files into it.
+"""Check whether a folder may be written to, lock the folder, and write files.
 
-A folder belongs to the project if it has the lock file of a run, sweep or stage.
+A folder belongs to this project if it contains the file LOCK, which `lock_folder`
+creates for a run, for a sweep, and for a notebook that no command executes.
 """
 
 import contextlib
@@ -13,18 +14,20 @@ from filelock import FileLock, Timeout
 from pipeline.errors import CommandFailed, InvalidFile, InvalidInput
 
 LOCK = ".digits.lock"
-GENERATOR = b'<meta name="generator" content="python -m pipeline">'  # of our pages
+# Every page that this project makes contains this element.
+GENERATOR = b'<meta name="generator" content="python -m pipeline">'
 
 
 def check_folder(path: Path, marker: str, harmless: tuple[str, ...] = ()) -> None:
-    """Raise InvalidInput if a run or a sweep must not write into a folder.
+    """Check that a run or a sweep may write into a folder.
 
-    marker: the file that marks a result of the other kind: "sweep.json" if a run wants
-        to write, "run.json" if a sweep does.
+    marker: a file that must not be in the folder, because it belongs to another kind of
+        result: "sweep.json" if a run is to be written, "run.json" if a sweep is.
     harmless: the suffixes or names of files that may already be in the folder.
 
-    The folder must be new, have this project's lock file, or contain only harmless and
-    hidden files. It must not be inside a sweep, or contain the other kind of result.
+    The folder must be new, contain this project's lock file, or contain nothing but
+    harmless and hidden files. Raises InvalidInput if the folder does not meet this
+    condition, contains the marker, or is inside the folder of a sweep.
     """
     check_parents(path)
     foreign: list[str] = []
@@ -45,21 +48,23 @@ def check_folder(path: Path, marker: str, harmless: tuple[str, ...] = ()) -> Non
 
 
 def check_parents(path: Path) -> None:
-    """Raise InvalidInput if one of the path's parent folders is a file."""
+    """Raise InvalidInput if one of the parents of the path is a file, not a folder."""
     for each in path.parents:
         if each.is_file():
-            raise InvalidInput(f"{path} is below a file, {each}. Choose another place.")
+            problem = f"{path} cannot be written, because {each} is a file"
+            raise InvalidInput(f"{problem}, not a folder. Choose another place.")
 
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Lock a folder until the block or the process ends.
+    """Lock a folder until the ``with`` block or the process ends.
 
-    A missing folder is created. Raises CommandFailed if another command has locked it.
+    If the folder does not exist, the function creates it. Raises CommandFailed if
+    another command has locked the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        # The short wait is for `is_locked`, which holds the lock for a moment.
+        # `is_locked` holds the lock for a moment, so wait a little before giving up.
         with FileLock(folder / LOCK, timeout=0.3):
             yield
     except Timeout:
@@ -68,7 +73,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether a command has locked the folder and is still running."""
+    """Return whether a running command has locked the folder."""
     if not (folder / LOCK).exists():
         return False
     try:
@@ -76,14 +81,15 @@ def is_locked(folder: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # this user may not write here
+    except OSError:  # this user may not write to the folder
         return False
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file so that readers find either the old or the complete new content.
+    """Write a file in one step, so that nobody can read half of its content.
 
-    The content goes to a temporary file in the same folder, which is then renamed.
+    The content is first written to a temporary file in the same folder. The temporary
+    file is then renamed, and so replaces any older file at the path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -91,31 +97,34 @@ def atomic_write(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
-        # The error of a full disk does not name the file, so name it here.
+        # If the disk is full, Python's error does not name the file, so add the name.
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def check_unchanged(path: Path, current_digest: str, earlier_digest: str) -> None:
-    """Raise InvalidFile if a file has changed, according to two digests of it."""
+    """Raise InvalidFile if two digests of a file differ, so the file has changed."""
     if current_digest != earlier_digest:
         problem = "has changed since this notebook read it"
         raise InvalidFile(path, problem, "Run this notebook again.")
 
 
 def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove partial files of these names that a killed process has left behind."""
+    """Remove the temporary files of `atomic_write` that a killed process has left.
+
+    names: the names of the files that the process was to write.
+    """
     for name in names:
         for part in folder.glob(f".{name}.*.part"):
             part.unlink()
 
 
 def check_page(path: Path) -> None:
-    """Raise InvalidInput if no page may be written to the path.
+    """Raise InvalidInput if a page must not be written to the path.
 
-    A page must not be below a file, and must not replace a folder, or a file that is
-    not a page of this project.
+    A page may only replace another page of this project. It must not replace a folder
+    or any other file. None of the parents of the path may be a file.
     """
     check_parents(path)
     if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):

@@ -1,4 +1,4 @@
-"""Store and read a trained network: its weights, and what is needed to use them."""
+"""Store and read a trained network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +11,18 @@ from pipeline.images import data
 from pipeline.images.arrays import Arrays, Layout, Weights, read_arrays, to_npz
 from pipeline.images.data import Classes
 
-WEIGHTS = "weights_{}_{}"  # the name of a matrix, by the layers that it connects
+WEIGHTS = "weights_{}_{}"  # a matrix is named after the two layers that it connects
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network: its weights, its normalisation, and the names of its classes.
+    """A trained network, with all that is needed to classify images.
 
-    The weights are float64 matrices, as helpers.py takes and returns them. If the
-    network was trained without the compiled loops, by helpers.py itself, the note says
-    so. Otherwise the note is None.
+    weights: float64 matrices, as the functions of helpers.py take and return them.
+    normalisation: the number by which pixels are divided.
+    classes: the names of the classes.
+    note: a sentence that says that helpers.py trained the network without the compiled
+        loops, or None if the loops were used.
     """
 
     weights: Weights
@@ -30,7 +32,7 @@ class Model:
 
     @classmethod
     def read(cls, path: Path, advice: str) -> "Model":
-        """Read a model.npz. Raises InvalidFile if it is missing or damaged."""
+        """Read a model.npz. Raises InvalidFile if the file is missing or damaged."""
         layout: Layout = {"normalisation": ("float64", ())}
         arrays = read_arrays(path, layout, advice)
         weights = select_weights(arrays, path, advice)
@@ -40,7 +42,7 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """Return the SHA-256 of the weights, which metrics.json records."""
+        """Return the SHA-256 of the weights. It is also recorded in metrics.json."""
         return digests.digest_arrays(*self.weights)
 
     def to_bytes(self) -> bytes:
@@ -54,7 +56,7 @@ class Model:
 
 
 def name_weights(weights: Weights) -> dict[str, np.ndarray]:
-    """Return the weight matrices by name: weights_0_1, weights_1_2, weights_2_3, ...
+    """Return the weight matrices by their names: weights_0_1, weights_1_2, and so on.
 
     Raises InvalidInput if the weights are not a tuple of float64 matrices.
     """
@@ -72,9 +74,12 @@ def name_weights(weights: Weights) -> dict[str, np.ndarray]:
 
 
 def select_weights(arrays: Arrays, path: Path, advice: str) -> Weights:
-    """Return the weight matrices among a file's arrays, in the order of the layers.
+    """Return the weight matrices of a file, in the order of the layers.
 
-    Raises InvalidFile, with this advice, if one is missing or not a float64 matrix.
+    arrays: all arrays in the file, by name.
+    path, advice: the path of the file and a sentence of advice, for the error message.
+
+    Raises InvalidFile if a matrix is missing or is not a float64 matrix.
     """
     found = {
         name: array for name, array in arrays.items() if name.startswith("weights")

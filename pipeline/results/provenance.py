@@ -1,10 +1,14 @@
-"""Compute digests of what a result depends on, and find what has changed since.
+"""Compute digests of everything that a result depends on, and compare the digests.
 
-A result depends on its parameters and on its inputs. Inputs are a flat mapping from
-names to digests or versions: "array x_train" of its source, "cells 02_train" of a
-notebook, "code helpers.py" of a module, "version numpy" of a package. The modules are
-listed in digests.py, and the packages below. A test compares the lists with what Python
-imports for the notebooks.
+A result depends on its parameters and on its inputs. The inputs are a dictionary of
+digests and versions. Its keys consist of a group and a name:
+
+    array x_train    the digest of an array of the source
+    cells 02_train   the digest of the code in a notebook
+    code helpers.py  the digest of a module; digests.py lists the modules
+    version numpy    the version of a package; PACKAGES lists the packages
+
+A test checks that the two lists contain what Python imports for the notebooks.
 """
 
 import ast
@@ -44,36 +48,41 @@ EVALUATION_INPUTS = {
     f"cells {EVALUATION.name}",
     *(f"code {name}" for name in EVALUATION_CODE),
 }
-# The notebooks and helpers.py as this process has digested them. A command executes and
-# stores these contents, so the files may be changed meanwhile.
+# The contents of the notebooks and of helpers.py when this process digested them. A
+# command executes and stores these contents, even if a file is changed later.
 _contents_by_digest: dict[str, bytes] = {}
 
 
 def digest_helpers() -> str:
-    """Return the digest of the helpers.py on disk, and keep its text in memory."""
+    """Return the digest of the helpers.py on disk.
+
+    The function also stores the text of helpers.py for `get_helpers`.
+    """
     text = read_code(HELPERS)
     digest = digest_code(text)
     _contents_by_digest[digest] = text.encode()
     return digest
 
 
-_imported = digest_helpers()  # a notebook imports helpers together with this module
+# A notebook imports helpers.py in the same cell as this module, so this is the digest
+# of the version that the notebook has imported.
+_imported = digest_helpers()
 
 
 def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inputs:
-    """Return what these stages of a run depend on, apart from the parameters.
+    """Return the inputs on which these stages of a run depend.
 
-    images: the images of the source, or None if they are not to be compared.
+    images: the images of the source, or None if the inputs should not contain them.
 
-    Raises InvalidInput if helpers.py has a syntax error, or does not define the
-    complete network.
+    Raises InvalidInput if helpers.py has a syntax error, or imports other packages than
+    NumPy and the standard library.
     """
     check_helpers()
     versions = find_versions(PACKAGES)
     if images and images.source in KERAS_SOURCES:
         versions |= find_versions(("keras", "jax"))
     code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
-    code["helpers.py"] = digest_helpers()  # this keeps the text for `get_helpers`
+    code["helpers.py"] = digest_helpers()  # also stores the text for `get_helpers`
     groups = {
         "array": images.source_sha256 if images else {},
         "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
@@ -90,8 +99,8 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
 def check_helpers() -> None:
     """Raise InvalidInput if helpers.py has a syntax error or imports other packages.
 
-    It may import only NumPy and the standard library, because no other import is
-    recorded with a result. A command checks this before it replaces a result.
+    helpers.py may import only NumPy and the standard library, because a result records
+    no other imports. A command checks helpers.py before it replaces an earlier result.
     """
     try:
         tree = ast.parse(read_code(HELPERS), HELPERS)
@@ -104,32 +113,39 @@ def check_helpers() -> None:
         if isinstance(node, ast.Import):
             names |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add("." * node.level + (node.module or ""))  # with dots: foreign
+            names.add("." * node.level + (node.module or ""))  # dots are not allowed
     roots = {name.partition(".")[0] or name for name in names}
     own = {name for name in roots if (ROOT / f"{name}.py").exists()}
     if foreign := sorted(own | (roots - sys.stdlib_module_names - {"numpy"})):
         raise InvalidInput(
             f"helpers.py imports {foreign[0]}, but may import only NumPy and the "
-            "standard library. Copy what you need from it into helpers.py, which has "
-            "to be the whole network."
+            f"standard library. Copy what you need from {foreign[0]} into helpers.py, "
+            "which has to be the whole network."
         )
 
 
 def check_imported_helpers() -> None:
-    """Raise InvalidInput if the imported helpers.py is not the one on disk."""
+    """Raise InvalidInput if this kernel has not imported the helpers.py on disk.
+
+    It may have imported a file of the same name in another folder, or an older version.
+    If the kernel has not imported helpers.py at all, there is nothing to check.
+    """
     helpers = sys.modules.get("helpers")
     if helpers is None:
         return
     if not HELPERS.samefile(str(helpers.__file__)):
         problem = f"helpers was imported from {helpers.__file__}, not from {HELPERS}"
-        raise InvalidInput(f"{problem}. Rename that file, and restart the kernel.")
+        raise InvalidInput(f"{problem}. Rename the first, and restart the kernel.")
     if digest_helpers() != _imported:
-        problem = "helpers.py was saved since this kernel imported it"
+        problem = "helpers.py was saved after this kernel imported it"
         raise InvalidInput(f"{problem}. Restart the kernel, and run all cells again.")
 
 
 def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
-    """Return the inputs of a group, such as "code", without its name in theirs."""
+    """Return the inputs of a group by name: the key "code helpers.py" is "helpers.py".
+
+    group: "array", "cells", "code" or "version".
+    """
     start = f"{group} "
     return {
         name.removeprefix(start): value
@@ -139,21 +155,21 @@ def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
 
 
 def select_training_inputs(inputs: Mapping[str, str]) -> Inputs:
-    """Return those of the inputs that training depends on."""
+    """Return the inputs that training depends on, without those of the evaluation."""
     return {k: value for k, value in inputs.items() if k not in EVALUATION_INPUTS}
 
 
 def make_training_key(record: RunRecord) -> str:
-    """Return the digest of everything that the training of a run depends on."""
+    """Return one digest of everything that the training of a run depends on."""
     inputs = select_training_inputs(record.inputs)
     text = json.dumps(record.parameters | inputs, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def list_changes(earlier: RunRecord, current: RunRecord) -> list[str]:
-    """Describe each parameter and input that differs between two records.
+    """Return a description of each parameter and input that differs between records.
 
-    Inputs that `current` does not contain are not compared.
+    Only the parameters and inputs that `current` contains are compared.
     """
     old = earlier.parameters | earlier.inputs
     return [
@@ -171,20 +187,24 @@ def _shorten(value: object) -> str:
 
 
 def has_published_helpers(*inputs: Mapping[str, str]) -> bool:
-    """Return whether each of these inputs has the published helpers.py's digest."""
+    """Return whether all of these runs used the published helpers.py.
+
+    inputs: the inputs of each run.
+    """
     return all(each.get(NETWORK) == HELPERS_SHA256 for each in inputs)
 
 
 def find_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of Python and of these installed packages."""
+    """Return the version of Python and of each of these packages, by name."""
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version()} | versions
 
 
 def digest_cells(notebook: Path) -> str:
-    """Return the SHA-256 of the code of a notebook's cells, and keep the notebook.
+    """Return the SHA-256 of the code in a notebook.
 
-    Prose, comments, outputs and the values of parameters do not count.
+    Prose, comments, outputs and the values of parameters do not affect the digest. The
+    function also stores the content of the notebook for `get_notebook`.
     """
     content = notebook.read_bytes()
     digests = []
@@ -200,12 +220,13 @@ def digest_cells(notebook: Path) -> str:
 
 
 def get_notebook(path: Path, digest: str) -> bytes:
-    """Return the content that a notebook had when its cells had this digest.
+    """Return the content of a notebook at the time when its code had this digest.
 
-    Raises CommandFailed if the notebook has changed since its digest was recorded.
+    Raises CommandFailed if this process has not stored that content, and the code of
+    the notebook has changed since then.
     """
     if digest not in _contents_by_digest:
-        digest_cells(path)  # another process has computed the digest
+        digest_cells(path)  # another process computed the digest, so read the file now
     if digest not in _contents_by_digest:
         problem = f"{path.name} changed after this command started"
         raise CommandFailed(f"{problem}. Start the command again.")
@@ -213,5 +234,5 @@ def get_notebook(path: Path, digest: str) -> bytes:
 
 
 def get_helpers(inputs: Mapping[str, str]) -> bytes:
-    """Return the text of the helpers.py that these inputs identify by its digest."""
+    """Return the text of helpers.py at the time when these inputs were collected."""
     return _contents_by_digest[inputs[NETWORK]]

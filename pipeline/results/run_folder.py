@@ -1,8 +1,8 @@
 """Read and write the files of a run.
 
-stages.py lists which notebook writes which files. A stage whose result changes first
-deletes what was made from the old result, so the files in a folder always belong
-together. A notebook that runs alone writes nothing into a folder that has a run.json.
+stages.py lists the files that each notebook writes. If a stage has a new result, the
+files that were made from the old result are deleted first, so that the files in a
+folder always belong together.
 """
 
 import contextlib
@@ -33,15 +33,15 @@ from pipeline.results.stages import Stage
 
 # A command that executes notebooks sets this variable to their folder.
 RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
-# The variables, besides parameters, that a run's notebooks pass on from cell to cell.
+# The variables that cells of the three notebooks use after another cell has set them.
 BOUND = ("folder", "data", "model", "history", "weights", "x", "y", "true", "answers")
 
 
 class RunFolder:
     """The folder of a run, or of a point of a sweep.
 
-    The methods `read_*` raise InvalidFile if a file is missing or damaged, but
-    `find_record` returns None.
+    The methods `read_*` raise InvalidFile if a file is missing or damaged. Only
+    `find_record` returns None instead.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -59,17 +59,17 @@ class RunFolder:
 
     @classmethod
     def open(cls, namespace: dict[str, Any]) -> "RunFolder":
-        """Check the parameters of a notebook, and helpers.py; return the run's folder.
+        """Return the folder of a notebook's run, and check parameters and helpers.py.
 
-        A notebook calls ``RunFolder.open(globals())``. The variables in BOUND may come
-        from other parameters, so they are deleted first. If this raises InvalidInput,
-        later cells cannot use them, even if Jupyter has already sent these cells.
+        A notebook calls ``RunFolder.open(globals())``. The variables in BOUND may have
+        been computed with other parameters, so they are deleted first. If a check then
+        raises InvalidInput, no later cell can use their old values.
         """
         for name in BOUND:
             namespace.pop(name, None)
         parameters.check(namespace)
         folder = cls(namespace["run_dir"])
-        if not folder.is_run_by_command:  # else the command has checked the rest
+        if not folder.is_run_by_command:  # a command has already checked helpers.py
             provenance.check_helpers()
             provenance.check_imported_helpers()
         return folder
@@ -86,12 +86,12 @@ class RunFolder:
 
     @property
     def has_results_without_record(self) -> bool:
-        """Return whether notebooks that ran alone have written into the folder."""
+        """Return whether the folder has results that no command has made."""
         return bool(self.digest()) and not self.record_path.exists()
 
     @property
     def advice(self) -> str:
-        """Return what to do about a file that is missing or damaged."""
+        """Return a sentence that says what to do if a file is missing or damaged."""
         if self.is_point:
             return "Run its sweep again, or name the folder of a run."
         if (self.path / "sweep.json").exists():
@@ -126,7 +126,7 @@ class RunFolder:
             problem = "A run that the notebooks make alone, as in JupyterLab, has no "
             problem += "record, so it cannot be verified or compared"
             command = "python -m pipeline run --run-dir runs/NAME -p PARAMETER VALUE"
-            advice = f"{problem}. To make one that can be: {command}"
+            advice = f"{problem}. To make a run that can be: {command}"
         return records.read_record(self.record_path, RunRecord, advice)
 
     def find_record(self) -> RunRecord | None:
@@ -135,15 +135,15 @@ class RunFolder:
         return None
 
     def read_finished(self, check_files: bool = True) -> tuple[RunRecord, Parameters]:
-        """Return the record of a finished run, and its parameters.
+        """Return the record and the parameters of a finished run.
 
-        Raises InvalidFile if the run has not finished, or if one of its files has
-        been changed or removed since.
+        Raises InvalidFile if the run has not finished, or if `check_files` is true and
+        a result has been changed or removed. data.npz may be removed.
         """
         record = self.read_record()
         altered = self.list_altered(record, needs_data=False) if check_files else []
         if record.status != Status.DONE:
-            problem = f"is of a run that did not finish (its status is {record.status})"
+            problem = f"holds a run that did not finish (its status is {record.status})"
         elif altered:
             problem = f"has changed: its {altered[0]} was removed or altered"
         else:
@@ -153,21 +153,21 @@ class RunFolder:
         raise InvalidFile(self.path, problem, advice)
 
     def check_helpers(self, record: RunRecord) -> None:
-        """Raise InvalidInput if helpers.py is not the version that trained this run."""
+        """Raise InvalidInput if another version of helpers.py trained this run."""
         if provenance.digest_helpers() != record.inputs[provenance.NETWORK]:
-            step = f"Use its own, cp {self.find_helpers()} {ROOT}/helpers.py"
+            step = f"Copy that version: cp {self.find_helpers()} {ROOT}/helpers.py"
             problem = f"{self.display_path} was trained with another helpers.py"
-            raise InvalidInput(f"{problem}. {step}, and restart the kernel, if any.")
+            raise InvalidInput(f"{problem}. {step}. Then restart the kernel, if any.")
 
     def find_helpers(self) -> Path | None:
-        """Return the path of the helpers.py that is stored for this run or point."""
+        """Return the path of the stored copy of helpers.py, or None without one."""
         places = [self.helpers_path]
         if self.is_point:
             places.append(self.path.parent / stages.HELPERS)
         return next((path for path in places if path.exists()), None)
 
     def write_data(self, prepared: Data) -> None:
-        """Write the images, split into three sets, as data.npz."""
+        """Write data.npz: the images, which are split into three sets."""
         self._write_files(stages.PREPARATION, {self.data_path: prepared.to_bytes()})
 
     def write_model(
@@ -178,10 +178,10 @@ class RunFolder:
         trained_on: Data,
         note: str | None,
     ) -> Model:
-        """Write history.json and model.npz, and return the model. note: see `Model`.
+        """Write history.json and model.npz, and return the model.
 
-        Raises InvalidFile if data.npz is no longer what the network was trained on, and
-        Diverged if a weight is not finite, even if the metrics are.
+        Raises InvalidFile if data.npz has changed since the network was trained, and
+        Diverged if a weight is not finite.
         """
         check_unchanged(self.data_path, self.read_data().sha256, trained_on.sha256)
         if not all(np.isfinite(matrix).all() for matrix in weights):
@@ -196,12 +196,12 @@ class RunFolder:
     def write_metrics(
         self, model: Model, metrics: Mapping[str, float], answers: np.ndarray
     ) -> None:
-        """Write answers.npz, then metrics.json.
+        """Write answers.npz and then metrics.json.
 
-        metrics: the metrics of the last epoch, and those on the test images.
+        metrics: the metrics of the last epoch, and the metrics on the test images.
         answers: the answers to the test images, (N,).
 
-        Raises InvalidFile if model.npz has changed since the network was measured,
+        Raises InvalidFile if model.npz has changed since the notebook read the model,
         and Diverged if the test error is not finite.
         """
         check_unchanged(self.model_path, self.read_model().sha256, model.sha256)
@@ -214,17 +214,18 @@ class RunFolder:
         self._write_files(stages.EVALUATION, files)
 
     def write_record(self, record: RunRecord) -> None:
-        """Write run.json; if the run is done, delete its checkpoint."""
+        """Write run.json. If the run is done, also delete its checkpoint."""
         atomic_write(self.record_path, records.to_json(record))
         if record.status == Status.DONE:
             self.checkpoint_path.unlink(missing_ok=True)
 
     def _write_files(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
-        """Write the files of a stage if their content differs.
+        """Write the files of a stage, and print whether they have been stored.
 
-        Everything made from the old files is deleted first, so that the results in a
-        folder always belong together. But a notebook that runs alone does not change a
-        run. Print whether the files have been stored.
+        files: the content of each file, by its path.
+
+        If no command executes the notebook, and the folder contains a run that was made
+        by a command, nothing is written.
         """
         names = " and ".join(path.name for path in files)
         if self.is_run_by_command:
@@ -254,26 +255,27 @@ class RunFolder:
             atomic_write(path, content)
 
     def clear(self) -> None:
-        """Remove the files of an earlier run, except run.json and its checkpoint.
+        """Remove the files of an earlier run, but not run.json and the checkpoint.
 
-        Metrics are removed first, so that none remain without their data and model.
+        The metrics are removed first. If the removal is interrupted, no metrics remain
+        without their model.
         """
         for name in stages.CLEARED_FILES:
             (self.path / name).unlink(missing_ok=True)
         remove_partial_files(self.path, stages.RUN_FILES)
 
     def digest(self, names: Iterable[str] = stages.RESULT_FILES) -> dict[str, str]:
-        """Return the SHA-256 of each of these files that exists, by its name."""
+        """Return the SHA-256 of each of these files by name; skip missing files."""
         paths = {name: self.path / name for name in names}
         return {name: digests.digest_file(p) for name, p in paths.items() if p.exists()}
 
     def list_altered(self, record: RunRecord, needs_data: bool = True) -> list[str]:
-        """Return the names of results that were removed or altered since their run.
+        """Return the names of result files that were altered or removed after the run.
 
-        Notebooks and pages do not count, because they may be opened and saved.
+        Notebooks and pages are not compared, because users may open and save them.
 
-        needs_data: whether data.npz must exist. A run may be passed on without it,
-            because data.npz can be made again from its source.
+        needs_data: whether a missing data.npz counts as removed. A run may be passed on
+            without data.npz, which can be made again from the source.
         """
         now, expected = self.digest(), dict(record.outputs)
         if not needs_data and not self.data_path.exists():
@@ -281,9 +283,11 @@ class RunFolder:
         return [name for name, digest in expected.items() if now.get(name) != digest]
 
     def describe_differences(self, current: RunRecord) -> list[str]:
-        """Describe how the run differs from one that would be made now, if it does.
+        """Return descriptions of how this run differs from one that would be made now.
 
         current: the record that a run would get now.
+
+        The list is empty if the run has finished and nothing has changed since.
         """
         before = self.find_record()
         if before is None:
