@@ -1,7 +1,7 @@
 """Classify images by simple methods, which a network has to outperform.
 
-Each `classify_` function learns from images (N, 784) uint8 with labels (N,). It
-classifies new images (M, 784), and returns their classes (M,). `compare_pair` compares
+Each `classify_` function learns from images (N, 784) uint8 with labels (N,), and
+returns the classes (M,) of new images (M, 784). The function `compare_pair` compares
 two classifiers on the same images.
 """
 
@@ -15,8 +15,9 @@ from helpers import Bytes, Floats, one_hot
 
 Classes = npt.NDArray[np.intp]
 Correct = npt.NDArray[np.bool_]
-STRENGTHS = 10.0 ** np.arange(-1, 5)  # factors of the penalty on squared weights
-# With 128 subtracted from the pixels, the sums of their products are exact in float32.
+# Factors of the penalty on squared weights, of which ridge regression chooses one.
+STRENGTHS = 10.0 ** np.arange(-1, 5)
+# If 128 is subtracted from all pixels, sums of their products are exact in float32.
 MIDDLE = np.float32(128)
 
 
@@ -28,7 +29,10 @@ def classify_by_frequency(images: Bytes, labels: Bytes, new_images: Bytes) -> Cl
 def classify_by_nearest_mean(
     images: Bytes, labels: Bytes, new_images: Bytes
 ) -> Classes:
-    """Assign to each new image the class with the nearest mean, by squared distance."""
+    """Assign to each new image the class whose mean image is nearest.
+
+    The distance is the squared distance between pixels.
+    """
     classes = np.unique(labels)
     means = np.array([images[labels == label].mean(axis=0) for label in classes])
     return classes[_find_nearest(means, new_images)].astype(np.intp)
@@ -37,7 +41,9 @@ def classify_by_nearest_mean(
 def classify_by_nearest_neighbour(
     images: Bytes, labels: Bytes, new_images: Bytes
 ) -> Classes:
-    """Assign to each new image the class of the nearest image, by squared distance.
+    """Assign to each new image the class of the nearest image.
+
+    The distance is the squared distance between pixels.
 
     Source: T. Cover and P. Hart (1967), IEEE Transactions on Information Theory 13,
     21-27.
@@ -50,8 +56,10 @@ def classify_by_ridge_regression(
 ) -> tuple[Classes, float]:
     """Classify by a linear function of the pixels, fitted to the one-hot labels.
 
-    Also return the strength of the penalty: the one of STRENGTHS with which the most
-    images in `validation` (images and labels) are classified correctly.
+    validation: images and labels that are used to choose the strength of the penalty.
+
+    Return the classes of the new images, and the chosen strength: the one of STRENGTHS
+    with which most of the validation images are classified correctly.
 
     Source: A. Hoerl and R. Kennard (1970), Technometrics 12, 55-67.
     """
@@ -73,30 +81,32 @@ def classify_by_ridge_regression(
 
 
 def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
-    """Count the images that only the first or only the second classifies correctly.
+    """Compare two classifiers by McNemar's exact test.
 
-    first, second: (N,), whether each image was classified correctly.
+    first, second: (N,), whether the classifier classified each image correctly.
 
-    Also return the two-sided p-value of McNemar's exact test. Source: Q. McNemar
-    (1947), Psychometrika 12, 153-157.
+    Return the number of images that only the first classifier classified correctly, the
+    number for only the second classifier, and the two-sided p-value of the test.
+
+    Source: Q. McNemar (1947), Psychometrika 12, 153-157.
     """
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     count = only_first + only_second
     tail, ways = 0, 1  # exact: Python's whole numbers may be of any size
     for k in range(min(only_first, only_second) + 1):
-        tail += ways  # ways in which k of the images can fall to one classifier
+        tail += ways  # in which one classifier can be the right one for k images
         ways = ways * (count - k) // (k + 1)
     return only_first, only_second, min(1.0, 2 * tail / 2**count)
 
 
 def _find_nearest(points: Bytes | Floats, images: Bytes) -> Classes:
-    """Return, for each image (M, 784), the index of the nearest point (K, 784)."""
+    """Return the index (M,) of the point (K, 784) nearest to each image (M, 784)."""
     known = points - MIDDLE
     half = np.sum(known**2, axis=1, dtype=float) / 2
     # Blocks of some 500 images limit the memory that a thread needs.
     blocks = np.array_split(images, -(-len(images) // 500))
-    # |a - b|^2 = a^2 + b^2 - 2 a b. a^2 is the same for all points b, so the nearest
-    # point has the largest a b - b^2 / 2.
+    # For an image a and a point b, |a - b|^2 = a^2 + b^2 - 2 a b. All points have the
+    # same a^2, so the nearest point b is that with the largest a b - b^2 / 2.
 
     def find(block: Bytes) -> Classes:
         found: Classes = np.argmax((block - MIDDLE) @ known.T - half, axis=1)

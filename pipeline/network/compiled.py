@@ -1,11 +1,11 @@
-"""Train and predict as helpers.py does, with compiled loops where they can be used.
+"""Train and predict with compiled loops, which are faster than helpers.py.
 
-The loops compute the same as the functions of the published helpers.py. They are used
-only with that version, which is recognised by the digest of its code. Any other version
-of helpers.py trains with its own functions.
+The loops compute what the published helpers.py computes. If the digest of helpers.py
+shows that it is another version, its own functions are called instead of the loops.
 
-The loops gave the same bits wherever they were tried, and with any number of threads,
-because every sum is computed in one fixed order. Pixels of 0 are skipped.
+The loops gave the same bits on every machine on which they were tried, and with any
+number of threads, because each sum is computed in one fixed order. Pixels of 0 are
+skipped.
 """
 # mypy: allow-untyped-defs
 
@@ -25,12 +25,12 @@ from pipeline.network.published import HELPERS_SHA256, NOTE
 
 PIXELS, NUM_DIGITS = 784, 10
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
-IMAGES_PER_CALL = 1000  # limits memory: a call holds the masks of this many images
+IMAGES_PER_CALL = 1000  # a limit, because the masks of all these images are in memory
 UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
-VALUES_PER_THREAD = 20_000  # with fewer, starting a thread costs more than it saves
+VALUES_PER_THREAD = 20_000  # for fewer values, another thread costs more than it saves
 
 
-@wraps(helpers.train_epoch, assigned=())  # so that it has the signature in helpers.py
+@wraps(helpers.train_epoch, assigned=())  # shows the signature of helpers.train_epoch
 def train_epoch(
     images: Bytes,
     labels: Bytes,
@@ -41,12 +41,14 @@ def train_epoch(
     batch_size: int = 1,
     **options: Any,
 ) -> tuple[float, float]:
-    """Train one epoch as `helpers.train_epoch` does, with the loops where they apply.
+    """Train for one epoch, with the same arguments and result as helpers.train_epoch.
 
-    The loops process one image at a time. A note of `find_fallback_note` is printed.
+    The loops are used if they support the arguments; they need a batch size of 1, for
+    instance. Otherwise helpers.train_epoch is called. If `find_fallback_note` returns a
+    note, the note is printed once.
     """
     arguments = images, labels, weights, rng, input_rng
-    if find_fallback_note(weights, rng) is not None:  # helpers.py has to train
+    if find_fallback_note(weights, rng) is not None:
         print_note()
     elif (
         batch_size == 1
@@ -58,7 +60,7 @@ def train_epoch(
 
 
 def predict(images: Bytes, weights: Weights, normalisation: float = 255) -> Floats:
-    """Compute the scores of every image, without dropout: (N, 784) uint8 to (N, 10)."""
+    """Return the scores (N, 10) of images (N, 784) uint8, without dropout."""
     if loops_match_helpers() and arrays_fit(images, weights):
         return _predict(images, weights, normalisation)
     return helpers.predict(images, weights, normalisation)
@@ -76,10 +78,10 @@ def evaluate(
 def measure_activity(
     images: Bytes, weights: Weights, normalisation: float = 255
 ) -> Floats | None:
-    """Return the fraction of images on which each hidden unit is active: (H,).
+    """Return the fraction of images on which each hidden unit is active, (H,).
 
-    Return None if `helpers.forward` does not return one activation for each column of
-    the first matrix, which can happen after a change to the network.
+    If somebody has changed the network, `helpers.forward` may not return one activation
+    for each column of the first matrix. In that case, the function returns None.
     """
     count = np.zeros(weights[0].shape[1])
     for start in range(0, len(images), IMAGES_PER_CALL):
@@ -93,9 +95,10 @@ def measure_activity(
 
 
 def arrays_fit(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
-    """Return whether the loops, which do not check bounds, can process these arrays.
+    """Return whether the types and shapes of these arrays are right for the loops.
 
-    The images (N, 784) and the labels (N,) have to be of uint8.
+    The images have to be (N, 784) uint8, the labels (N,) uint8, and the weights as
+    `weights_fit` says. The loops themselves do not check any bounds.
     """
     is_image = images.dtype == np.uint8 and images.shape[1:] == (PIXELS,)
     is_label = labels is None or (
@@ -105,7 +108,7 @@ def arrays_fit(images: Bytes, weights: Weights, labels: Bytes | None = None) -> 
 
 
 def weights_fit(weights: Weights) -> bool:
-    """Return whether the loops can use the weights: matrices (784, H) and (H, 10)."""
+    """Return whether the weights are right for the loops: (784, H) and (H, 10)."""
     hidden_size = len(weights[-1])
     shapes = [matrix.shape for matrix in weights]
     return shapes == [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)] and all(
@@ -116,8 +119,9 @@ def weights_fit(weights: Weights) -> bool:
 def have_separate_streams(rng: object, input_rng: object | None) -> bool:
     """Return whether masks of units and masks of pixels come from separate streams.
 
-    helpers.py draws the two kinds in turn, image by image, while the loops draw all
-    masks of pixels first. From one stream, they would draw other masks than helpers.py.
+    helpers.py draws a mask of pixels and then a mask of units for each image. The loops
+    draw the masks of pixels for many images first, and the masks of units afterwards.
+    If both came from one stream, the loops would draw other masks than helpers.py.
     """
     generators = [rng] if input_rng is None else [rng, input_rng]
     streams = {id(getattr(each, "_bit_generator", None)) for each in generators}
@@ -126,7 +130,11 @@ def have_separate_streams(rng: object, input_rng: object | None) -> bool:
 
 
 def find_fallback_note(weights: Weights, *generators: object) -> str | None:
-    """Return NOTE if the loops cannot train with these arguments, else None."""
+    """Return NOTE if the loops cannot train this network, else None.
+
+    generators: the random generators of training, of which NumPy has several kinds. The
+        loops support only RandomState.
+    """
     known = all(type(each) is np.random.RandomState for each in generators)
     return None if loops_match_helpers() and weights_fit(weights) and known else NOTE
 
@@ -138,7 +146,10 @@ def print_note() -> None:
 
 
 def loops_match_helpers() -> bool:
-    """Return whether helpers.py is the published one, and no cell has changed it."""
+    """Return whether helpers.py is the published version, and unchanged in memory.
+
+    A cell of a notebook may have replaced a function of the imported helpers.py.
+    """
     return _IS_PUBLISHED and all(
         getattr(helpers, name) is part for name, part in _PARTS.items()
     )
@@ -149,7 +160,7 @@ _PARTS = {**vars(helpers)}
 
 
 def compile_loops() -> None:
-    """Compile the loops or load them from a cache, so that no notebook has to do it."""
+    """Compile the loops, or load them from the cache, before a notebook needs them."""
     image, labels = np.ones((1, PIXELS), np.uint8), np.zeros(1, np.uint8)
     weights = np.zeros((PIXELS, 1)), np.zeros((1, NUM_DIGITS))
     if _IS_PUBLISHED:
@@ -159,25 +170,26 @@ def compile_loops() -> None:
 
 @njit(cache=True, nogil=True)
 def forward_image(image, lookup, weights, mask, hidden, scores):
-    """Compute an image's hidden activations and scores; return the places of its ink.
+    """Compute the hidden activations and the scores of one image.
 
     image: (784,) uint8.
     lookup: (256,), the input of the network for each pixel value.
     weights: both matrices.
     mask: (H,), the dropout mask of the hidden units.
+    hidden: (H,), the array into which the activations are written.
+    scores: (10,), the array to which the scores are added.
 
-    The activations are written into hidden (H,). The scores are added to the values in
-    scores (10,), which the caller has set to 0. The ink consists of the pixels above 0.
+    Return the places of the pixels that are not 0.
     """
     weights_0_1, weights_1_2 = weights
     places = np.empty(PIXELS, np.uint16)
     count = 0
     for p in range(PIXELS):
-        places[count] = p  # the next pixel overwrites it if this one is 0
+        places[count] = p  # if this pixel is 0, the next one overwrites its place
         count += image[p] > 0
     hidden[:] = 0.0
-    # Rows are added in pairs, so that hidden is read and written half as often. If
-    # there is an odd number of rows, the first row is added alone.
+    # Rows of weights are added in pairs, so that hidden is read and written half as
+    # often. If the number of rows is odd, the first row is added alone.
     if count % 2:
         p = places[0]
         for h in range(len(hidden)):
@@ -201,11 +213,14 @@ def forward_image(image, lookup, weights, mask, hidden, scores):
 def update_weights(
     images, labels, masks, lookup, weights, learning_rate, relu_grad_inactive
 ):
-    """Train on each image in turn, and return the scores (N, 10) before each update.
+    """Train on each image in turn. The weights are changed IN PLACE.
 
-    images: (N, 784) uint8, labels: (N,), masks: (N, H). lookup: see `forward_image`.
+    images: (N, 784) uint8.
+    labels: (N,).
+    masks: (N, H), the dropout masks of the hidden units.
+    lookup: (256,), the input of the network for each pixel value.
 
-    The weights are changed in place.
+    Return the scores (N, 10) of each image before its own update.
     """
     weights_0_1, weights_1_2 = weights
     scores = np.zeros((len(images), NUM_DIGITS))
@@ -222,7 +237,7 @@ def update_weights(
                 delta += scores_delta[d] * weights_1_2[h, d]
                 weights_1_2[h, d] -= learning_rate * hidden[h] * scores_delta[d]
             hidden_delta[h] = delta * slopes[h] * masks[i, h]
-        for p in places:  # the gradient of the other rows is 0
+        for p in places:  # for all other rows of the matrix, the gradient is 0
             step = learning_rate * lookup[images[i, p]]
             for h in range(len(hidden)):
                 weights_0_1[p, h] -= step * hidden_delta[h]
@@ -231,9 +246,9 @@ def update_weights(
 
 @njit(cache=True, nogil=True)
 def add_scores(lookup, weights, images, scores):
-    """Add the scores of images (N, 784), without dropout, to scores (N, 10).
+    """Compute the scores of images (N, 784), and add them to the array scores (N, 10).
 
-    The hidden units are processed in blocks, see UNITS_PER_BLOCK.
+    There is no dropout. The hidden units are processed in blocks of UNITS_PER_BLOCK.
     """
     for start in range(0, len(weights[1]), UNITS_PER_BLOCK):
         units = slice(start, start + UNITS_PER_BLOCK)
@@ -258,10 +273,10 @@ def _train(
 ) -> tuple[float, float]:
     lookup = helpers.scale(PIXEL_VALUES, normalisation * (1 - input_dropout_rate))
     rates = float(learning_rate), float(relu_grad_inactive)
-    scores = []  # of each image, before its own update
+    scores = []  # the scores of each image before its own update
     for start in range(0, len(images), IMAGES_PER_CALL):
         chunk = slice(start, start + IMAGES_PER_CALL)
-        pixels = np.ascontiguousarray(images[chunk])  # the loops need this layout
+        pixels = np.ascontiguousarray(images[chunk])  # the loops need C order
         pixels = helpers.drop_pixels(pixels, input_rng, input_dropout_rate)
         masks = helpers.dropout_mask(rng, (len(pixels), len(weights[1])), dropout_rate)
         scores.append(
@@ -279,5 +294,5 @@ def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
     lookup = helpers.scale(PIXEL_VALUES, normalisation)
     add = partial(add_scores, lookup, tuple(weights))
     with ThreadPoolExecutor(count) as threads:
-        list(threads.map(add, image_parts, score_parts))  # raises the error of a thread
+        list(threads.map(add, image_parts, score_parts))  # raises the errors of threads
     return scores

@@ -1,4 +1,4 @@
-"""Compare metrics with the published ones, format them, and compute an interval."""
+"""Compare metrics with the published metrics, and format metrics for people."""
 
 import math
 from typing import Any
@@ -13,30 +13,31 @@ PUBLISHED = {
 WEIGHTS_SHA256 = "ebf6a5840e35c96db0737370bf9e523cdf7a0522d11a06e747ebb00c2c9f03d6"
 # The digest of the code of the published helpers.py, see `digests.digest_code`.
 HELPERS_SHA256 = "eb1095e901cef51f5f10afe23e43f211ee01ddc7660163c37194279aedc030cb"
-# Shown wherever another helpers.py trains.
+# This note is shown wherever another version of helpers.py trains.
 NOTE = (
-    "The compiled loops compute only the published helpers.py, so this one trains "
-    "without them: 9 to 30 times slower, and last digits may differ between machines."
+    "The compiled loops support only the published helpers.py. This network trains "
+    "without the loops: 9 to 30 times slower, and last digits may differ by machine."
 )
 # 95 % of a normal distribution lies within this many standard deviations of its mean.
 Z = 1.959963984540054
 
 
 def cut(error: float) -> str:
-    """Format an error as the original prints it, cut to five characters, not rounded.
+    """Format an error as the original prints it: cut to five characters, not rounded.
 
-    Very small or large errors are formatted differently, because five characters would
-    be misleading.
+    Below 0.0001 and from 100,000 on, an error is formatted in another way, because the
+    first five characters would be misleading.
     """
-    if error >= 1e5:  # because 123456.7 cut to five characters would read 12345
+    if error >= 1e5:  # the first five characters of 123456.7 are 12345
         return f"{error:.0e}"
     return f"{error:.9f}"[:5] if error < 1e-4 else str(error)[:5]
 
 
 def compare_with_published(metrics: dict[str, float]) -> list[dict[str, Any]]:
-    """Compare a run's metrics with the published ones, and return a row for each.
+    """Compare a run's metrics with the published metrics.
 
-    Errors are compared as the original prints them, accuracies exactly.
+    Return a row for each metric. Errors are equal if the original would print them
+    alike. Accuracies are equal only if they are exactly the same number.
     """
     rows = []
     for metric, published in PUBLISHED.items():
@@ -55,10 +56,12 @@ def format_table(
     other: str = "NOT equal",
     has_digits: bool = True,
 ) -> str:
-    """Format the comparison of a run's metrics with the published ones as a table.
+    """Return a table, as text, of a run's metrics beside the published metrics.
 
-    equal, other: the last column's text for an equal metric, and for any other one.
-    has_digits: whether the images are digits; if not, nothing is compared.
+    equal, other: the text in the last column for a metric that is equal to the
+        published metric, and for a metric that is not.
+    has_digits: whether the images are digits. If they are not, the table contains only
+        the metrics of the run.
     """
     rows = compare_with_published(metrics)
     if not has_digits:
@@ -72,9 +75,9 @@ def format_table(
 
 
 def format_metric(value: float, sign: str = "") -> str:
-    """Format a metric with four decimals or, from 100000 on, with four digits.
+    """Format a metric with four decimals or, from 100,000 on, with four digits.
 
-    sign: "+" to show the sign of positive numbers, too.
+    sign: "+" to put a plus sign before positive numbers, "" to leave it out.
     """
     return f"{value:{sign}.4f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
 
@@ -82,8 +85,10 @@ def format_metric(value: float, sign: str = "") -> str:
 def compute_wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
     """Return the 95 % confidence interval of an accuracy, by Wilson's method.
 
-    accuracy: a fraction, as are the interval's ends.
-    images: the number of images that the accuracy was measured on, at least 1.
+    accuracy: the fraction of images that were classified correctly.
+    images: the number of images that were classified, at least 1.
+
+    Return the lower and the upper end of the interval, also as fractions.
 
     Source: E. Wilson (1927), Journal of the American Statistical Association 22,
     209-212.

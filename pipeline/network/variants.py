@@ -1,8 +1,9 @@
-"""Train networks that differ slightly from the one in helpers.py, for the lessons.
+"""Train networks that differ slightly from the network in helpers.py, for the lessons.
 
-They differ in what happens to the sums of the hidden units, in what inactive units pass
-on, or in the error signals of the scores. Like the loops of `compiled`, these give the
-same bits wherever they are tried, so the records of the lessons can be reproduced.
+A network may differ in what happens to the sums of its hidden units, in what inactive
+units pass on, or in the error signals of its scores. Like the loops in compiled.py, the
+loops here give the same bits on every machine on which they were tried, so the records
+that the lessons read can be reproduced.
 """
 # mypy: allow-untyped-defs
 
@@ -15,7 +16,7 @@ import helpers
 from helpers import Bytes, Floats, Weights
 from pipeline.network.compiled import PIXEL_VALUES
 
-# The options of `train_epoch` for each of these networks, by name.
+# The names of the networks in the lessons, and the options of `train_epoch` for each.
 NETWORKS: dict[str, dict[str, Any]] = {
     "true": {"relu_grad_inactive": 0},
     "slip": {"relu_grad_inactive": 1},
@@ -43,20 +44,22 @@ def train_epoch(
 
     masks: (N, H), the dropout masks of the hidden units.
     relu_grad_inactive: the derivative of the ReLU where a unit is inactive.
-    mean_inactive: the same derivative for one part of each image alone, its projection
-        onto the mean of all images. By default it equals relu_grad_inactive.
-    slopes: (N, H), the derivatives to use in place of those at the units' own sums.
-    has_relu: whether negative sums become 0. If they do not, all derivatives are 1.
-    pulls: (N, 10), factors for the error signals of the scores, by default 1.
-    target: the target for the score of the true class; for the others it is 0.
+    mean_inactive: the derivative that replaces relu_grad_inactive for one part of each
+        image: the projection of the image onto the mean of all images. By default, both
+        parts of an image have the derivative relu_grad_inactive.
+    slopes: (N, H), the derivatives of the ReLU for each image and unit. By default, the
+        sum of each unit decides whether its derivative is 1 or relu_grad_inactive.
+    has_relu: whether negative sums become 0. If not, all derivatives are 1.
+    pulls: (N, 10), factors for the error signals of the scores. By default, they are 1.
+    target: the target for the score of the true class. All other targets are 0.
     """
     pulls = np.ones((len(images), helpers.NUM_DIGITS)) if pulls is None else pulls
     inactive = float(relu_grad_inactive) if has_relu else 1.0
     extra = 0.0 if mean_inactive is None else mean_inactive - inactive
     floor = 0.0 if has_relu else -np.inf
     slopes = np.empty((0, masks.shape[1])) if slopes is None else slopes
-    total = images.sum(axis=0, dtype=np.int64)  # integers, so nothing is rounded
-    mean = total / np.sqrt(max(1, np.sum(total**2)))  # (784,), of length 1
+    total = images.sum(axis=0, dtype=np.int64)  # a sum of integers is not rounded
+    mean = total / np.sqrt(max(1, np.sum(total**2)))  # (784,), scaled to length 1
     inputs = images, labels, masks, slopes, pulls, mean
     scaled = helpers.scale(PIXEL_VALUES, 255)
     options = float(learning_rate), inactive, extra, floor, float(target)
@@ -69,7 +72,7 @@ def _train_on_images(inputs, scaled, weights, options):
     weights_0_1, weights_1_2 = weights
     learning_rate, inactive, extra, floor, target = options
     units, delta = np.arange(len(weights_1_2)), np.empty(len(weights_1_2))
-    # Multiples of the mean that the columns of the first matrix gain.
+    # The multiple of the mean that each column of the first matrix has to gain.
     gained = np.zeros(len(delta))
     for i in range(len(images)):
         ink = np.flatnonzero(images[i])  # pixels of 0 add nothing
@@ -100,7 +103,7 @@ def _train_on_images(inputs, scaled, weights, options):
 
 @njit(cache=True, nogil=True)
 def _sum_weighted_rows(matrix, rows, factors):
-    """Return the sum of some rows of a matrix, each times its factor."""
+    """Return the sum of these rows of a matrix, each row multiplied by its factor."""
     total = np.zeros(matrix.shape[1])
     for row, factor in zip(rows, factors):  # noqa: B905
         for column in range(len(total)):
