@@ -12,24 +12,27 @@ from pipeline.errors import InvalidFile
 
 Arrays = dict[str, np.ndarray]
 Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and returns
-# The dtype (or its kind) and the shape of each array, by its name. Axes with the same
-# name must have the same length.
+# For each array, by its name: its dtype (or the kind of its dtype) and its shape. Axes
+# with the same name must have the same length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
-# What NumPy raises if an .npz file is cut off or altered.
+# The errors that NumPy raises if an .npz file is cut off or altered.
 DAMAGE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def to_npz(**arrays: Any) -> bytes:
-    """Return the content of an .npz file with these arrays."""
+    """Return the content of an .npz file that contains these arrays."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
 def read_arrays(path: Path, layout: Layout, advice: str) -> Arrays:
-    """Return the arrays of an .npz file, by name.
+    """Return all arrays in an .npz file, by name.
 
-    Raises InvalidFile, with this advice, if they do not have this layout.
+    layout: the arrays that the file has to contain, see `Layout`.
+    advice: a sentence for the error message, which says what the user can do.
+
+    Raises InvalidFile if the file is missing or damaged, or does not have this layout.
     """
     try:
         file = np.load(path, allow_pickle=False)
@@ -42,7 +45,7 @@ def read_arrays(path: Path, layout: Layout, advice: str) -> Arrays:
     except DAMAGE as error:
         problem = f"is not a whole .npz file of plain arrays ({error})"
         raise InvalidFile(path, problem, advice) from None
-    lengths: dict[str, int] = {}  # of each axis that the layout names
+    lengths: dict[str, int] = {}  # the length of each axis that has a name
     for name, (kind, shape) in layout.items():
         if not isinstance(arrays.get(name), np.ndarray):
             raise InvalidFile(path, f"has no array {name}", advice)

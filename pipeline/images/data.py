@@ -25,21 +25,24 @@ DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
 
 
 class Classes(tuple[str, ...]):
-    """The names of two to ten classes, by label."""
+    """The names of two to ten classes, in the order of their labels."""
 
     @property
     def nouns(self) -> tuple[str, str]:
-        """Return the word for a class, singular and plural."""
+        """Return the word for a class, in the singular and in the plural."""
         return ("digit", "digits") if self == DIGITS else ("class", "classes")
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Return the names of the ten outputs, each at most ten characters long."""
+        """Return the names of the network's ten outputs.
+
+        Each name is cut to ten characters. Outputs without a class are named unused.
+        """
         names = (name if len(name) <= 10 else f"{name[:9]}…" for name in self)
         return (*names, *["unused"] * (10 - len(self)))
 
     def to_arrays(self) -> Arrays:
-        """Return the names as an array to store, or an empty dictionary for digits."""
+        """Return the array that stores the names in a file. Digits need no array."""
         return {} if self == DIGITS else {"classes": np.array(self)}
 
 
@@ -49,18 +52,26 @@ CLOTHES = Classes(_NAMES.split())
 
 
 def find_committed_file(name: str) -> Path:
-    """Return the path of a file that is committed beside the sample of MNIST."""
+    """Return the path of a file in the folder of the MNIST sample."""
     return SAMPLE.parent / name
 
 
 def read_classes(arrays: Arrays) -> Classes:
-    """Return the names of the classes that a file with these arrays has stored."""
+    """Return the names of the classes in a file.
+
+    arrays: the arrays in the file. If none contains names, the classes are digits.
+    """
     return Classes(map(str, arrays["classes"])) if "classes" in arrays else DIGITS
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Images (N, 784) uint8 and labels (N,) uint8 of three sets, and their source."""
+    """The images (N, 784) uint8 and labels (N,) uint8 of three sets, and their source.
+
+    source_sha256: the SHA-256 of each of the four arrays of the source, by name.
+    warnings: warnings about the user's own pictures.
+    samples: some of the user's own pictures, see `pictures.Pictures`.
+    """
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -69,10 +80,10 @@ class Data:
     x_test: np.ndarray
     y_test: np.ndarray
     source: str
-    source_sha256: dict[str, str]  # of the four arrays of the source
+    source_sha256: dict[str, str]
     classes: Classes = DIGITS
-    warnings: list[str] = field(default_factory=list)  # about the user's own pictures
-    samples: dict[str, list[np.ndarray]] = field(default_factory=dict)  # see Pictures
+    warnings: list[str] = field(default_factory=list)
+    samples: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
     @property
     def arrays(self) -> Arrays:
@@ -86,7 +97,7 @@ class Data:
         return digest_arrays(*self.arrays.values())
 
     def without_test(self) -> "Data":
-        """Return the data needed for training: everything but the test images."""
+        """Return a copy without test images, which training does not need."""
         return replace(self, x_test=self.x_test[:0], y_test=self.y_test[:0])
 
     def to_bytes(self) -> bytes:
@@ -96,7 +107,7 @@ class Data:
 
     @classmethod
     def read(cls, path: Path, advice: str) -> "Data":
-        """Read a data.npz. Raises InvalidFile if it is missing or damaged."""
+        """Read a data.npz. Raises InvalidFile if the file is missing or damaged."""
         arrays = read_arrays(path, DATA, advice)
         provenance = json.loads(str(arrays["provenance"]))
         sets: Any = {name: arrays[name] for name in DATA}
@@ -107,9 +118,10 @@ class Data:
 
 
 def load_source(source: str) -> Data:
-    """Load the training and test images of a source, and check them.
+    """Load the training images and the test images of a source, and check them.
 
-    Raises InvalidInput if the source does not exist or cannot be used.
+    The returned data has no validation images yet, see `split_data`. Raises
+    InvalidInput if the source does not exist or cannot be used.
     """
     path = SAMPLE if source == "sample" else resolve_source(source)
     extras: dict[str, Any] = {}
@@ -127,18 +139,15 @@ def load_source(source: str) -> Data:
         )
     else:
         problem = f"source is {source!r}, but must be {SOURCES}"
-        raise InvalidInput(f"{problem}. Nothing of that kind is at {path}.")
+        raise InvalidInput(f"{problem}. No .npz file and no folder is at {path}.")
     for name in ("y_train", "y_test"):
         if len(arrays[name]) == 0 or arrays[name].max() > 9:
-            allowed = "labels from 0 to 9, at least one"
+            allowed = "labels from 0 to 9, and at least one label"
             raise InvalidInput(f"{source}: {name} must hold {allowed}.")
     digests = {name: digest_arrays(arrays[name]) for name in SOURCE}
     x_train, y_train = arrays["x_train"].reshape(-1, 784), arrays["y_train"]
     x_test, y_test = arrays["x_test"].reshape(-1, 784), arrays["y_test"]
-    no_images, no_labels = (
-        x_train[:0],
-        y_train[:0],
-    )  # `split_data` adds validation images
+    no_images, no_labels = x_train[:0], y_train[:0]  # for the validation images
     sets = (x_train, y_train, no_images, no_labels, x_test, y_test)
     return Data(*sets, source, digests, **extras)
 
@@ -149,10 +158,14 @@ def split_source(source: str, num_samples: int, num_validation: int) -> Data:
 
 
 def split_data(data: Data, num_samples: int, num_validation: int) -> Data:
-    """Keep the first training images, and take the next ones as validation images.
+    """Keep the first training images, and use the next images for validation.
 
-    Raises InvalidInput if there are too few images. The message suggests sizes that use
-    all images: a fifth for validation, but at most 1000.
+    num_samples: how many training images are kept.
+    num_validation: how many of the images after them become validation images.
+
+    Raises InvalidInput if the source has too few training images. The message suggests
+    other numbers, which use all images: a fifth of them, but at most 1000, for
+    validation.
     """
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):

@@ -15,25 +15,28 @@ from PIL import Image, ImageOps
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images.arrays import Arrays
 
-SIDE, BOX = 28, 20  # of an image, and of the box that its ink is scaled into, in pixels
-CENTRE = 14.5  # of mass, from the left and the top: the middle of pixel 14, as in MNIST
-BLANK = 25  # grey levels of 255; a picture with less contrast is blank
+# The side of an image, and the side of the box that its ink is scaled into, in pixels.
+SIDE, BOX = 28, 20
+CENTRE = 14.5  # where the centre of mass is put in both directions, as in MNIST
+BLANK = 25  # a picture with less contrast than this, out of 255 grey levels, is blank
 FAINT = 0.2  # ink fainter than this share of the darkest ink counts as paper
-WHOLE_SIDE = 0.9  # if a larger share of a side is ink, the paper is in shade
-PAIRS = 5  # pictures of each class to show before and after the conversion
-SEED = 1  # of the generator that draws the test images
+WHOLE_SIDE = 0.9  # if at least this share of a side is ink, the paper is in shade
+PAIRS = 5  # how many pictures of each class are shown before and after the conversion
+SEED = 1  # the seed of the generator that draws the test images
 
-STRAY = "neither PNG nor JPEG, or not in the folder of a class, left out"
-EMPTY = "blank, left out"
-SHADED = "in shade; light it evenly, scan it, or crop it"
+STRAY = "files that are not a PNG or JPEG in the folder of a class, left out"
+EMPTY = "blank pictures, left out"
+SHADED = "pictures in shade; light them evenly, scan them, or crop them"
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """The user's own pictures as the arrays of a source, with warnings about them.
+    """The user's own pictures, as the arrays of a source.
 
-    samples: pairs of the first pictures of each class, before and after they were
-        converted to MNIST's format, (28, 28) uint8.
+    classes: the names of the classes, in the order of the labels.
+    warnings: warnings about files that were left out and about pictures in shade.
+    samples: some pictures of each class. Each picture is in the list twice, before and
+        after its conversion to MNIST's format, (28, 28) uint8.
     """
 
     arrays: Arrays
@@ -50,7 +53,7 @@ def read_folder(folder: Path) -> Pictures:
     """
     images: dict[str, list[np.ndarray]] = defaultdict(list)
     samples: dict[str, list[np.ndarray]] = defaultdict(list)
-    problems: dict[str, list[str]] = defaultdict(list)  # names of pictures by problem
+    problems: dict[str, list[str]] = defaultdict(list)  # for each problem, the pictures
     files = find_pictures(folder)
     for file in sorted({*folder.rglob("[!.]*")}.difference(files)):
         if file.is_file():
@@ -73,7 +76,7 @@ def read_folder(folder: Path) -> Pictures:
     warnings = [describe_problem(problem, names) for problem, names in problems.items()]
     if not 2 <= len(images) <= 10 or min(map(len, images.values())) < 2:
         problem = f"Classes with pictures in {folder}: {len(images)}"
-        needed = "The folder needs 2 to 10, each with at least two pictures."
+        needed = "The folder needs 2 to 10 classes, with at least two pictures each."
         raise InvalidInput("\n".join([f"{problem}. {needed}", *warnings]))
     is_digits = set(images) <= set(string.digits)
     classes = tuple(string.digits) if is_digits else tuple(sorted(images))
@@ -82,13 +85,19 @@ def read_folder(folder: Path) -> Pictures:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Return the sorted paths of the pictures of all classes, without hidden files."""
+    """Return the sorted paths of the pictures of all classes.
+
+    Hidden files and the files in hidden folders are left out.
+    """
     files = sorted(folder.glob("[!.]*/[!.]*"), key=lambda file: file.parts)
     return [file for file in files if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
 
 
 def read_greyscale(file: Path) -> np.ndarray:
-    """Read a picture upright and in grey levels, (H, W) uint8. Raises InvalidFile."""
+    """Read a picture, turn it upright, and convert it to grey levels, (H, W) uint8.
+
+    Raises InvalidFile if the picture cannot be read.
+    """
     try:
         with Image.open(file, formats=("PNG", "JPEG")) as stored:
             if stored.mode.startswith("I"):
@@ -102,13 +111,18 @@ def read_greyscale(file: Path) -> np.ndarray:
 
 
 def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
-    """Convert a picture (H, W) uint8 to MNIST's format, or to None if it is blank.
+    """Convert a picture (H, W) uint8 to MNIST's format, (28, 28) uint8.
 
-    The ink is cropped, scaled to full contrast and, in proportion, to 20 x 20 pixels,
-    and centred by its mass in (28, 28) uint8. But a picture of 28 x 28 pixels that is
-    light on dark stays as it is. Also return whether a whole side is ink. Source:
-    Y. LeCun et al. (1998), Gradient-based learning applied to document recognition,
-    section III.A.
+    The picture is cropped to its ink, and the ink is scaled to full contrast. The ink
+    is then scaled in proportion, so that it fits into 20 x 20 pixels, and its centre of
+    mass is moved to the centre of the image. A picture of 28 x 28 pixels that is light
+    on dark is not changed.
+
+    Return the image, or None if the picture is blank, and whether the paper is in
+    shade: that is so if a whole side of the picture is ink.
+
+    Source: Y. LeCun et al. (1998), Gradient-based learning applied to document
+    recognition, section III.A.
     """
     paper = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     is_dark_on_light = paper > 127
@@ -123,12 +137,12 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
     sides = strokes[0], strokes[-1], strokes[:, 0], strokes[:, -1]
     is_shaded = any(np.mean(side > 0) >= WHOLE_SIDE for side in sides)
     picture = Image.fromarray(strokes)
-    picture = picture.crop(picture.getbbox())  # to the pixels that are not 0
+    picture = picture.crop(picture.getbbox())  # removes empty borders
     width, height = (
         max(1, round(BOX * extent / max(picture.size))) for extent in picture.size
     )
     mass = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), float)
-    if mass.max() == 0:  # specks so far apart that scaling has removed them
+    if mass.max() == 0:  # the ink was specks so far apart that scaling removed them
         return None, False
     image = np.zeros((SIDE, SIDE), np.uint8)
     rows, columns = (_find_centred_slice(mass.sum(axis=axis)) for axis in (1, 0))
@@ -137,7 +151,12 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
 
 
 def _find_centred_slice(ink_per_line: np.ndarray) -> slice:
-    """Return where n rows or columns have to be in an image, to centre their ink."""
+    """Return the rows (or columns) of an image into which these rows have to be put.
+
+    ink_per_line: the sum of the ink in each of the rows that have to be put there.
+
+    The centre of mass of the ink is then as close to CENTRE as possible.
+    """
     count = len(ink_per_line)
     centre = float(np.average(np.arange(count) + 0.5, weights=ink_per_line))
     start = min(max(0, round(CENTRE - centre)), SIDE - count)
@@ -145,18 +164,19 @@ def _find_centred_slice(ink_per_line: np.ndarray) -> slice:
 
 
 def describe_problem(problem: str, names: Sequence[str]) -> str:
-    """Return a warning about a problem, with the first five of the pictures' names."""
+    """Return a warning about a problem, with the names of the first five pictures."""
     more = ", ..." if len(names) > 5 else ""
     return f"Warning: {problem} ({len(names)}): {', '.join(names[:5])}{more}"
 
 
 def split_and_mix(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
-    """Draw a fifth of each class as test images, and mix the others across classes.
+    """Draw a fifth of each class as test images, and use the others for training.
 
     classes: the images of each label.
 
-    The classes are mixed so evenly that each has about the same share of the first
-    training images as of the last ones, which become the validation images.
+    Return the arrays of a source. The training images of all classes are mixed evenly,
+    because the last training images become the validation images: each class has about
+    the same share of them as of the first training images.
     """
     rng = np.random.RandomState(SEED)
     test: list[tuple[float, int, np.ndarray]] = []
@@ -165,7 +185,8 @@ def split_and_mix(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
         shuffled = rng.permutation(np.array(images))  # (N, 28, 28)
         fifth = max(1, len(shuffled) // 5)
         for chosen, part in ((test, shuffled[:fifth]), (train, shuffled[fifth:])):
-            # Sorting by an image's place in its class, 0 to 1, mixes the classes.
+            # An image has a place in its class, from 0 to 1. Sorting the images of all
+            # classes by these places mixes the classes.
             chosen += [((i + 0.5) / len(part), label, x) for i, x in enumerate(part)]
     arrays = {}
     for name, examples in (("train", train), ("test", test)):
