@@ -1,7 +1,7 @@
-"""Define which notebooks ``pytest --nbval notebooks/`` runs, where, and how.
+"""Configure ``pytest --nbval notebooks/``, which executes and compares notebooks.
 
-Their results go to a temporary folder, so that they do not depend on the files in runs/
-and do not replace any of them.
+Only the notebooks that the guide lists are executed. Their results go to a temporary
+folder, so that the notebooks neither depend on the files in runs/ nor replace them.
 """
 
 import functools
@@ -14,8 +14,8 @@ import pytest
 
 from tests.commands import make_run
 
-STAGES = ("01_prepare", "02_train", "03_evaluate")  # run in this order, in runs/lab
-# The runs that these notebooks read. sweep.ipynb makes what it needs itself.
+STAGES = ("01_prepare", "02_train", "03_evaluate")  # in this order, in runs/lab
+# The notebooks that read each run. sweep.ipynb itself makes all results that it needs.
 READERS = {"default": ("compare", "explore"), "true-derivative": ("compare",)}
 LISTED = re.compile(r"^\| \[(\w+)\]\(\w+\.ipynb\)", re.M)  # a row of the guide's table
 NOTEBOOKS = LISTED.findall(Path(__file__).with_name("README.md").read_text("utf-8"))
@@ -23,7 +23,7 @@ NOTEBOOKS = LISTED.findall(Path(__file__).with_name("README.md").read_text("utf-
 
 @functools.cache
 def make_base(config):
-    """Return the temporary folder for results, which is removed when pytest ends."""
+    """Return the temporary folder for results. It is removed when pytest ends."""
     folder = tempfile.TemporaryDirectory(prefix="digits-")
     config.add_cleanup(folder.cleanup)
     return Path(folder.name)
@@ -32,8 +32,9 @@ def make_base(config):
 def add_run(config, name):
     """Copy a run to its place in the temporary folder, so that a notebook can read it.
 
-    The run itself is made only once, for other tests, too. runs/lab is as if notebooks
-    had made it, so that a later notebook can be tested without the earlier ones.
+    The run itself is made only once, because other tests use it, too. The copy in
+    runs/lab looks as if notebooks had made it in JupyterLab, so that 02_train and
+    03_evaluate can also be tested without the notebooks before them.
     """
     folder = make_base(config) / "runs" / name
     if not folder.exists():
@@ -43,7 +44,7 @@ def add_run(config, name):
 
 
 def pytest_ignore_collect(collection_path):
-    """Ignore notebooks that the guide does not list, such as a reader's copy."""
+    """Ignore notebooks that the guide does not list, such as copies by a reader."""
     is_copy = collection_path.parent != Path(__file__).parent
     is_listed = collection_path.stem in NOTEBOOKS and not is_copy
     return True if collection_path.suffix == ".ipynb" and not is_listed else None
@@ -51,7 +52,10 @@ def pytest_ignore_collect(collection_path):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
-    """Set DIGITS_BASE for the kernel, which starts here and inherits it."""
+    """Copy the runs that a notebook reads, and set DIGITS_BASE for its kernel.
+
+    The kernel of a notebook is started in this set-up, so it inherits DIGITS_BASE.
+    """
     for name, readers in (*READERS.items(), ("lab", STAGES)):
         if item.path.stem in readers:
             add_run(item.config, name)
@@ -61,7 +65,11 @@ def pytest_runtest_setup(item):
 
 
 def pytest_itemcollected(item):
-    """Keep a notebook's cells in one process, with xdist's ``--dist loadgroup``."""
+    """Make xdist test all cells of a notebook in one process.
+
+    The three notebooks of a run are tested in one process, too. xdist needs the option
+    ``--dist loadgroup`` for this.
+    """
     if item.path.suffix == ".ipynb":
         name = "runs" if item.path.stem in STAGES else item.path.stem
         item.add_marker(pytest.mark.xdist_group(name))

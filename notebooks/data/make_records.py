@@ -3,12 +3,12 @@
     python notebooks/data/make_records.py placement      # all rows, into placement.csv
     python notebooks/data/make_records.py --check 20     # 20 random rows of each record
 
-A row is one training run. The functions that train a row are mostly those of lessons:
-the cells of a notebook with the tag "record" are executed here, so a lesson shows the
+A row is one training run. Most functions that train a row are in the notebooks of the
+lessons. This script executes the cells with the tag "record", so a lesson shows the
 code that has made its record. Only `train_placement` and `train_images` are here.
 
-A block is a thousand training images. The sample has blocks 1 and 2; rows with other
-images need all of MNIST, from the cache of Keras or from the file that --mnist names.
+A block is a thousand training images. The sample has blocks 1 and 2. Rows with other
+images need all of MNIST: Keras's mnist.npz, or the file that --mnist names.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from pipeline.images.data import Data, load_source
 from pipeline.network import compiled, variants
 
 FOLDER = Path(__file__).resolve().parent
-MNIST = 60_000  # its training images
+MNIST = 60_000  # the number of training images in MNIST
 KERAS = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-BLOCK = 1000  # images
+BLOCK = 1000  # the number of images in a block
 Row = dict[str, Any]
 Train = Callable[[Row], Row]
 
-# After how many epochs accuracies are measured, by the number of training images.
+# The epochs after which accuracies are measured, by the number of training images.
 LENGTHS = {
     100: (10, 20, 50, 100, 200, 500, 1000),
     1_000: (5, 10, 20, 50, 100, 200, 400),
@@ -62,10 +62,10 @@ CHOSEN = {
 
 
 def list_placement() -> Iterator[Row]:
-    """List the training runs in why on where masks go: hidden units or scores, too.
+    """List the rows of placement.csv: masks on hidden units, sometimes also on scores.
 
-    The error signal of a score that a mask keeps is pull * (score - target), with this
-    target for the true class and 0 for the others. Without masks on scores, pull is 0.
+    If a mask keeps a score, its error signal is pull * (score - target). The target is
+    0 for every wrong class. A pull of 0 means that there are no masks on scores.
     """
     none, doubled, undoubled = (0, 1.0), (4, 0.5), (1, 1.0)
     designs = [(1, block, 80, (none, doubled, undoubled)) for block in (1, 2)]
@@ -78,7 +78,7 @@ def list_placement() -> Iterator[Row]:
 
 
 def list_slip() -> Iterator[Row]:
-    """List the training runs in why on what inactive units pass on."""
+    """List the rows of slip.csv: seven networks, whose inactive units differ."""
     three = "no cut", "slip", "true"
     parts = "ratchet alone", "all but the ratchet", "other gates", "old gates"
     for rate, block in itertools.product((0.5, 0.0), (1, 2)):
@@ -91,7 +91,7 @@ def list_slip() -> Iterator[Row]:
 
 
 def list_blocks() -> Iterator[Row]:
-    """List the training runs in why on ten other blocks of images."""
+    """List the rows of blocks.csv: five networks on ten other blocks of images."""
     networks = "no cut", "slip", "true", "ratchet alone", "all but the ratchet"
     for network, block in itertools.product(networks, range(3, 51, 5)):
         for seed in range(1, 6):
@@ -100,7 +100,7 @@ def list_blocks() -> Iterator[Row]:
 
 
 def list_dose() -> Iterator[Row]:
-    """List the training runs in why on how much inactive units pass on."""
+    """List the rows of dose.csv: nine values of how much inactive units pass on."""
     doses = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
     for dose, rate, block in itertools.product(doses, (0.5, 0.0), (1, 2)):
         for seed in range(1, 9):
@@ -109,10 +109,10 @@ def list_dose() -> Iterator[Row]:
 
 
 def list_images() -> Iterator[Row]:
-    """List the training runs in why with more images, and fewer or more hidden units.
+    """List the rows of images.csv: several numbers of images and of hidden units.
 
-    All settings are trained with the first seed, and the notebook chooses one of them.
-    That setting is also trained with three other seeds.
+    All settings of the rates are trained with seed 1. The notebook chooses the best
+    setting, so the best setting is also trained with seeds 2, 3 and 4.
     """
     names = "images", "hidden_size", "relu_grad_inactive"
     settings = list(itertools.product((0.0, 0.5), (0.0005, 0.001, 0.002, 0.005, 0.01)))
@@ -126,7 +126,7 @@ def list_images() -> Iterator[Row]:
 
 
 def list_dropout() -> Iterator[Row]:
-    """List the training runs in dropout, by the rates of hidden units and pixels."""
+    """List the rows of dropout.csv: several dropout rates of units and of pixels."""
     rates = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04)
     shares = (0.0, 0.2, 0.5)
     design = itertools.product((0, 1), shares, shares, rates, (1, 2), range(201, 206))
@@ -138,7 +138,7 @@ def list_dropout() -> Iterator[Row]:
 
 
 def list_hundreds() -> Iterator[Row]:
-    """List the training runs in overfitting: five times forty seeds, other blocks."""
+    """List the rows of hundreds.csv: many seeds on block 1 and on twelve others."""
     designs = [(1, 1, 200), (0, 1, 200), *((0, block, 40) for block in range(3, 15))]
     for inactive, block, seeds in designs:
         for seed in range(1, seeds + 1):
@@ -146,9 +146,9 @@ def list_hundreds() -> Iterator[Row]:
 
 
 def train_placement(data: Data, row: Row) -> Row:
-    """Train a row with masks on hidden units and perhaps on scores; return the result.
+    """Train the network of a row of placement.csv.
 
-    The result is the number of test images that are classified correctly.
+    Return, as `test`, the number of test images that are classified correctly.
     """
     rng = np.random.RandomState(row["seed"])
     score_rng = np.random.RandomState([row["seed"], 2])
@@ -157,7 +157,7 @@ def train_placement(data: Data, row: Row) -> Row:
     for _ in range(100):
         masks = helpers.dropout_mask(rng, (BLOCK, 40), 0.5)
         pulls = np.ones((BLOCK, 10))
-        if row["pull"]:  # half of the scores are dropped: their error signals are 0
+        if row["pull"]:  # drop half of the scores: their error signals are 0
             pulls = helpers.dropout_mask(score_rng, pulls.shape, 0.5) / 2 * row["pull"]
         variants.train_epoch(*block, weights, masks, pulls=pulls, **options)
     accuracy = compiled.evaluate(data.x_test, data.y_test, weights)[1]
@@ -165,9 +165,10 @@ def train_placement(data: Data, row: Row) -> Row:
 
 
 def train_images(data: Data, row: Row) -> Row:
-    """Train a row on the first images of MNIST, and return counts of correct answers.
+    """Train the network of a row of images.csv on the first images of MNIST.
 
-    They are counted on the last 5,000 training images and on the test images.
+    Return how many of the last 5,000 training images, and how many test images, are
+    classified correctly after each of the epochs in LENGTHS.
     """
     rng, _ = helpers.generators(row["seed"])
     weights, measured = helpers.initial_weights(rng, row["hidden_size"]), {}
@@ -187,7 +188,8 @@ def train_images(data: Data, row: Row) -> Row:
     return measured
 
 
-# For each record: a function that trains a row, or its notebook and name; and the rows.
+# For each record: the function that trains a row, or the notebook and the name of that
+# function, and then the function that lists all rows.
 RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
     "placement": (train_placement, list_placement),
     "slip": (("why", "train_slip"), list_slip),
@@ -200,13 +202,13 @@ RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
 
 
 def read_block(data: Data, number: int) -> tuple[Any, Any]:
-    """Return the images and the labels of a block, whose number counts from 1."""
+    """Return the images and the labels of a block. Blocks are counted from 1."""
     part = slice((number - 1) * BLOCK, number * BLOCK)
     return data.x_train[part], data.y_train[part]
 
 
 def load_lesson(notebook: str) -> Row:
-    """Execute a notebook's cells that are tagged "record", and return their names."""
+    """Execute a notebook's cells with the tag "record", and return their variables."""
     os.chdir(FOLDER.parent)
     content = json.loads((FOLDER.parent / f"{notebook}.ipynb").read_text())
     namespace: Row = {"__name__": "record"}
@@ -222,7 +224,7 @@ def needs_mnist(row: Row) -> bool:
 
 
 def train_rows(name: str, rows: list[Row], data: Data) -> list[Row]:
-    """Train these rows of a record on all cores; return them with what was measured."""
+    """Train these rows of a record, and return them with the measured values added."""
     trainer, _ = RECORDS[name]
     if callable(trainer):
         train = partial(trainer, data)
@@ -250,9 +252,9 @@ def make_record(name: str, data: Data) -> None:
 
 
 def check_record(name: str, count: int, random_state: int, data: Data) -> None:
-    """Train some rows of a record again; exit if a value is not the recorded one.
+    """Train some rows of a record again, and compare the values with the record.
 
-    count: how many rows. random_state: draws these rows.
+    count: how many rows are drawn. random_state: the seed of the draw.
     """
     record = pd.read_csv(FOLDER / f"{name}.csv")
     rows = list(RECORDS[name][1]())
@@ -276,16 +278,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("records", nargs="*", choices=[*RECORDS, []])
     parser.add_argument("--check", type=int, metavar="ROWS", help="rows to train again")
-    parser.add_argument("--draw", type=int, default=0, help="draws other rows")
+    parser.add_argument("--draw", type=int, default=0, help="seed of the rows' draw")
     path = KERAS / "datasets" / "mnist.npz"
-    parser.add_argument("--mnist", type=Path, default=path, help="all of MNIST, .npz")
+    parser.add_argument("--mnist", type=Path, default=path, help=".npz of all of MNIST")
     options = parser.parse_args()
     if options.mnist.exists():
         data = load_source(str(options.mnist.resolve()))
     else:
         data = load_source("sample")
         print(
-            f"{options.mnist} does not exist, so rows beyond the sample are left out."
+            f"{options.mnist} does not exist, so rows outside the sample are left out."
         )
     for name in options.records or (RECORDS if options.check else ()):
         if options.check:
