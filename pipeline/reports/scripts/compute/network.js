@@ -45,7 +45,7 @@ class RandomState {
     state[0] = 0x80000000;
   }
 
-  // 32 random bits.
+  // Returns 32 random bits.
   next() {
     if (this.at === 624) this.#renewState();
     let y = this.state[this.at++];
@@ -64,7 +64,7 @@ class RandomState {
     this.at = 0;
   }
 
-  // A number from 0 to below 1, with 53 random bits.
+  // Returns a number from 0 to below 1, made of 53 random bits.
   sample() {
     const high = this.next() >>> 5;
     return (high * 67108864 + (this.next() >>> 6)) / 9007199254740992;
@@ -85,9 +85,9 @@ function drawMask(rng, mask, rate) {
   }
 }
 
-// Computes the hidden units and the scores of one image, in place, and returns the places of the
-// pixels that are not 0. It takes four units at a time, so that their sums stay in registers;
-// values beyond the last unit are discarded.
+// Computes the hidden units and the scores of one image, and writes them into `hidden` and
+// `scores`. Returns the places of the pixels that are not 0. The loop computes four units at a
+// time, so that their sums stay in registers. Values beyond the last unit are discarded.
 export function forward(image, scaled, { first, second }, mask, hidden, scores) {
   const size = hidden.length;
   const places = [];
@@ -123,16 +123,17 @@ export function forward(image, scaled, { first, second }, mask, hidden, scores) 
   return places;
 }
 
-// The place of the largest value, the first one if there are several.
+// Returns the place of the largest value. If several are equally large, the first one counts.
 export const argmax = (values) =>
   values.reduce((best, value, place) => (value > values[best] ? place : best), 0);
 
-// Each of the 256 values of a pixel, scaled for the network.
+// Returns the 256 values that a pixel can have, scaled for the network.
 export const scalePixelValues = (divisor) =>
   Float64Array.from({ length: 256 }, (_, value) => value / divisor);
 
-// Moves the weights against the gradient of one image, after `forward`. delta: scores minus
-// targets. It writes signal, the error signals of the hidden units.
+// Moves the weights against the gradient of one image, for which `forward` has computed `hidden`.
+// delta: the scores minus the targets. inactive: the slope of the ReLU for inactive units. The
+// function also writes the error signals of the hidden units into `signal`.
 function update(
   { first, second },
   image,
@@ -161,9 +162,10 @@ function update(
   }
 }
 
-// Training with the parameters of 02_train, for batch_size 1. Each call of `next` makes one
-// update, and keeps the arrays that it was made from. error and correct are sums over the epoch so
-// far, measured under dropout. weights: the initial ones; if null, they are drawn from the seed.
+// Trains with the parameters of 02_train, but always with batch_size 1. Each call of `next` makes
+// one update, and leaves the arrays of the update in fields such as `hidden`. The fields `error`
+// and `correct` are sums over the current epoch, measured under dropout. weights: the initial
+// weights; if they are null, they are drawn from the seed.
 export class Training {
   constructor(images, labels, parameters, weights = null) {
     const size = parameters.hidden_size;
@@ -212,7 +214,7 @@ export class Training {
     this.rate *= this.parameters.learning_rate_decay;
   }
 
-  // Copies an image, with some of its pixels dropped.
+  // Copies image i into `image`, and drops some of its pixels.
   #takeImage(i) {
     const image = this.image;
     const rate = this.parameters.input_dropout_rate;
@@ -224,7 +226,7 @@ export class Training {
   }
 }
 
-// Error and accuracy without dropout.
+// Returns the error and the accuracy on images, measured without dropout.
 export function evaluate(images, labels, weights, normalisation) {
   const hidden = new Float64Array(weights.second.length / DIGITS);
   const scores = new Float64Array(DIGITS);
@@ -244,8 +246,8 @@ export function evaluate(images, labels, weights, normalisation) {
   return [error / labels.length, correct / labels.length];
 }
 
-// The SHA-256 of weights that the project quotes: of their little-endian bytes, the first matrix
-// before the second.
+// Returns the SHA-256 of weights, as the project states it: that of the little-endian bytes of
+// the first matrix, followed by those of the second.
 export async function digestOf({ first, second }) {
   const bytes = new DataView(new ArrayBuffer(8 * (first.length + second.length)));
   [...first, ...second].forEach((weight, i) => {

@@ -1,4 +1,4 @@
-// Makes an image from what is drawn, reads it with the functions of network.js, and unpacks
+// Makes an image from a drawing, reads the image with the functions of network.js, and unpacks
 // networks.
 import { argmax, DIGITS, forward, PIXELS, scalePixelValues } from "./network.js";
 
@@ -9,8 +9,8 @@ export const SIDE = 28; // of an image
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
-// Lowers the distances of the pixels near a line segment, from (ax, ay) to (bx, by), to their
-// distances from that segment.
+// Updates the distance of each pixel from the nearest line, for one more line segment from (ax, ay)
+// to (bx, by).
 function measureDistances(distances, ax, ay, bx, by) {
   const left = Math.max(0, Math.floor(Math.min(ax, bx) - PEN));
   const right = Math.min(SIDE, Math.max(ax, bx) + PEN);
@@ -30,7 +30,8 @@ function measureDistances(distances, ax, ay, bx, by) {
   }
 }
 
-// Lines as an image of 28 x 28 bytes, moved by (right, down); the edges of the pen are grey.
+// Returns an image of 28 x 28 bytes that shows lines, moved by (right, down). The edges of the pen
+// are grey.
 function rasterise(lines, right, down) {
   const distances = new Float64Array(PIXELS).fill(Infinity);
   for (const line of lines) {
@@ -46,7 +47,7 @@ function rasterise(lines, right, down) {
   );
 }
 
-// The centre of mass of an image, as [x, y].
+// Returns the centre of mass of an image, as [x, y].
 function findCentre(image) {
   let mass = 0;
   let across = 0;
@@ -59,10 +60,11 @@ function findCentre(image) {
   return [across / mass, below / mass];
 }
 
-// Returns strokes as an image in the form of MNIST's digits, wherever on the pad and however large
-// they are. Strokes are lists of points [x, y] in fractions of the pad. They are fitted into 20 x
-// 20 pixels in proportion, with the centre of mass in the middle (Y. LeCun et al. 1998,
-// Gradient-based learning applied to document recognition, section III.A). A dot stays a dot.
+// Returns strokes as an image in the form of MNIST's digits. Strokes are lists of points [x, y] in
+// fractions of the pad. Their place and size on the pad do not matter: they are scaled in
+// proportion to fit into 20 x 20 pixels, and their centre of mass is moved to the middle (Y. LeCun
+// et al. 1998, Gradient-based learning applied to document recognition, section III.A). A dot stays
+// a dot.
 export function imageOf(strokes) {
   const points = strokes.flat();
   if (points.length === 0) return new Uint8Array(PIXELS);
@@ -81,8 +83,8 @@ export function imageOf(strokes) {
   return rasterise(lines, place(x, width * scale), place(y, height * scale));
 }
 
-// The scores of an image, its hidden units, the labels of the two largest scores, and each pixel's
-// contribution to the answer's score.
+// Returns the scores of an image, its hidden units, the labels of the two largest scores, and each
+// pixel's contribution to the largest score.
 export function read(image, { normalisation, weights }) {
   const size = weights.second.length / DIGITS;
   const scores = new Float64Array(DIGITS);

@@ -1,11 +1,12 @@
-// The numbers of a network for one input, and its sums as rounded numbers that add up.
+// Computes all numbers of a network for one input, and lists the terms of its sums, rounded.
 //
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
 //            targets; inactive: the ReLU's slope for inactive units; rate; nameOf(layer, place) }
 //
-// To be shown, it also has nouns for the layers, classes for the scores, and the image's pixels.
+// To be drawn, a network also has either nouns, the names of its layers, or classes, the names of
+// its scores, and pixels, those of the image.
 
-// The sums of a layer: the values of the previous layer, times the weights.
+// Returns the sums of a layer: the values of the previous layer, times the weights.
 function multiply(values, matrix, size) {
   const sums = new Float64Array(size);
   values.forEach((value, from) => {
@@ -15,7 +16,7 @@ function multiply(values, matrix, size) {
   return sums;
 }
 
-// The error signals of a layer before they are multiplied by the slopes.
+// Returns the error signals of a layer before they are multiplied by the slopes of the ReLU.
 function multiplyBack(signals, matrix, size) {
   const width = signals.length;
   return Float64Array.from({ length: size }, (_, from) =>
@@ -23,8 +24,8 @@ function multiplyBack(signals, matrix, size) {
   );
 }
 
-// Adds to a network, for each layer: sums, values (after the ReLU), back (sums of error
-// signals) and signals (these sums times the slopes of the ReLU).
+// Returns a network with four more lists, each with an item for each layer: sums, values (the sums
+// after the ReLU), back (the sums of error signals) and signals (back, times the ReLU's slopes).
 export function measure(network) {
   const { sizes, weights, inputs, targets, inactive } = network;
   const last = weights.length;
@@ -46,7 +47,7 @@ export function measure(network) {
   return { ...network, sums, values, back, signals };
 }
 
-// The network after one step: each weight minus the learning rate times its slope.
+// Returns the network after one step: each weight minus the learning rate times its slope.
 export function makeStep(network) {
   const { values, signals, rate } = network;
   const weights = network.weights.map((matrix, before) => {
@@ -59,7 +60,7 @@ export function makeStep(network) {
   return measure({ ...network, weights });
 }
 
-// The loss: half the squared error.
+// Returns the loss: half the squared error.
 export const findLoss = ({ signals }) =>
   signals.at(-1).reduce((sum, signal) => sum + signal * signal, 0) / 2;
 
@@ -75,7 +76,8 @@ export const listWeights = ({ sizes }) =>
     })),
   );
 
-// A weight, with the factors of its product and of its slope. layer: the layer where it ends.
+// Returns a weight with its input, its error signal, and its slope, which is their product. layer:
+// the layer where the weight ends.
 export function findWeight({ sizes, weights, values, signals }, layer, from, to) {
   const at = from * sizes[layer] + to;
   const weight = weights[layer - 1][at];
@@ -84,20 +86,21 @@ export function findWeight({ sizes, weights, values, signals }, layer, from, to)
   return { layer, from, to, at, weight, input, signal, slope: input * signal };
 }
 
-// A term of a sum: a weight, its product, and the name of the place of the other factor.
+// Returns a term of a sum: a weight, the other factor, their product, and the name of the place
+// that has the other factor.
 function makeTerm(network, found, factor, layer, place) {
   const factors = [factor, found.weight];
   return { ...found, factors, product: factor * found.weight, name: network.nameOf(layer, place) };
 }
 
-// The products that a sum is made of.
+// Returns the products that add up to the sum of a unit or of a score.
 export const findProducts = (network, layer, to) =>
   Array.from({ length: network.sizes[layer - 1] }, (_, from) => {
     const found = findWeight(network, layer, from, to);
     return makeTerm(network, found, found.input, layer - 1, from);
   });
 
-// The products that the error signal of a unit is made of.
+// Returns the products that add up to the sum of error signals of a unit.
 export const findProductsBack = (network, layer, from) =>
   Array.from({ length: network.sizes[layer + 1] }, (_, to) => {
     const found = findWeight(network, layer + 1, from, to);
@@ -106,16 +109,17 @@ export const findProductsBack = (network, layer, from) =>
 
 const DIGITS_SHOWN = 1000; // three digits after the decimal point
 
-// A number as a sum shows it.
+// Returns a number rounded as sums show it.
 export const round = (value) => Math.round(value * DIGITS_SHOWN) / DIGITS_SHOWN + 0;
 
-// The difference between a total and the sum of its terms when all of them are shown rounded.
+// Returns the difference between the rounded total and the sum of its rounded terms.
 export function findRest(terms, total) {
   const sum = terms.reduce((units, { product }) => units + Math.round(product * DIGITS_SHOWN), 0);
   return (Math.round(total * DIGITS_SHOWN) - sum) / DIGITS_SHOWN;
 }
 
-// The loss over one weight, while the others stay the same: a list of [weight, loss].
+// Returns the loss at several places of one weight, as a list of [weight, loss]. All other weights
+// stay the same.
 export function findCurve(network, { layer, at }, places) {
   const weights = [...network.weights];
   const matrix = Float64Array.from(weights[layer - 1]);
@@ -126,8 +130,9 @@ export function findCurve(network, { layer, at }, places) {
   });
 }
 
-// The bottom of a weight's curve, if it has one, and how far to both sides a picture of the curve
-// has to reach to show the weight and its next step.
+// Returns the centre of a picture of a weight's curve, and how far the picture has to reach to both
+// sides to show the weight and its next step. The centre is the bottom of the curve, or the weight
+// itself if the curve has no bottom.
 export function findReach(network, weight) {
   const now = weight.weight;
   const h = 1e-3;

@@ -1,8 +1,9 @@
 // Trains in a worker, so that the page stays responsive.
 import { evaluate, Training } from "./network.js";
 
-// Yields the initial weights, and then the metrics of each epoch, with its weights at milestones
-// and from time to time. It runs in a worker, which has network.js too.
+// Yields the initial weights, and then the metrics of each epoch. An epoch comes with its weights
+// if it is the last one, if it is a milestone, or if none have been yielded for 50 milliseconds.
+// others: the validation images and labels. The function runs in a worker that has network.js, too.
 function* measureEpochs([images, labels], others, parameters, milestones) {
   const { epochs, normalisation } = parameters;
   const training = new Training(images, labels, parameters);
@@ -34,7 +35,7 @@ function* measureEpochs([images, labels], others, parameters, milestones) {
   }
 }
 
-// Yields, for each training run, its final accuracy on other images. Nothing else is measured.
+// Trains with each of the parameters in a list, and yields the final accuracy on other images.
 function* measureEnds([images, labels], others, list) {
   for (const parameters of list) {
     const training = new Training(images, labels, parameters);
@@ -44,8 +45,9 @@ function* measureEnds([images, labels], others, list) {
   }
 }
 
-// Runs a generator in a worker that gets `source`, the text of network.js. Returns a function that
-// stops it.
+// Runs a generator in a worker, and calls onResult with each result. source: the text of
+// network.js, which the worker runs first. data: the arguments of the generator. Returns a
+// function that stops the worker.
 function startGenerator(generator, source, data, onResult, onError) {
   const imports = "const { evaluate, Training } = network_js;\n";
   const work = `onmessage = ({ data }) => {

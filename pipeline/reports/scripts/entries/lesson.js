@@ -1,4 +1,4 @@
-// Sets up what draws, trains and shows dots in the page of a lesson.
+// Sets up the pad, the training, the steps and the dots in the page of a lesson.
 
 import { setUpClass } from "../parts/class.js";
 import { Dots } from "../parts/dots.js";

@@ -1,10 +1,10 @@
-// What every page does: it opens and folds its pieces.
+// Opens and folds pieces of a page. Every page has this script.
 
 const CODE = ".source, .set-up";
 const ANSWERS = "details.answer, .prose details"; // those below cells, and those in texts
 
-// One button opens or folds all code, and all answers; each piece also opens by itself, without
-// this script.
+// Sets up the button that opens or folds all code and all answers. Each piece also has a fold of
+// its own, which works without this script.
 function setUpCode() {
   const button = document.getElementById("all-code");
   if (!button) return; // as in a lesson, which has no code
@@ -24,7 +24,7 @@ function setUpCode() {
   show();
 }
 
-// A link to the glossary unfolds it.
+// Makes links to the glossary unfold the glossary.
 function setUpGlossary() {
   const glossary = document.querySelector("details.glossary");
   for (const link of document.querySelectorAll('a[href="#glossary"]')) {

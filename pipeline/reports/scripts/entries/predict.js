@@ -1,13 +1,13 @@
-// Asks for predictions in the page of a lesson. The first choice of a question that is pressed is
-// the prediction. It is kept in the browser, and shown beside the right answer on a sheet at the
-// end.
+// Asks for predictions in the page of a lesson. The first choice of a question that the reader
+// presses is the prediction. Predictions are kept in the browser. A sheet at the end of the page
+// shows them beside the right answers.
 import { store } from "../parts/store.js";
 
 const copyOf = (element) => element.cloneNode(true).childNodes;
 const listWords = ({ children: [text, reason] }) => [...copyOf(text), " ", ...copyOf(reason)];
 
-// One question, and its row of the sheet. Until a choice is pressed, its stop has the class
-// "waiting", which hides what would give the answer away.
+// One question, and its row of the sheet. Until a choice is pressed, the stop of the question has
+// the class "waiting", which hides what would give the answer away.
 class Prediction {
   constructor(question, row) {
     this.stop = question.closest("section");
@@ -19,15 +19,16 @@ class Prediction {
     });
   }
 
-  // Once there is a prediction, each choice opens and closes on its own.
+  // Keeps choice i as the prediction. If there is a prediction already, the press only opens or
+  // closes the choice.
   choose(event, i) {
     if (store.read(this.key) !== null) return;
     event.preventDefault();
     store.keep(this.key, i);
   }
 
-  // Opens the kept choice and the right one. Before there is one, what is hidden cannot be found or
-  // printed.
+  // Opens the predicted choice and the right one. Before there is a prediction, the comments on all
+  // choices are hidden, so that a search or a printer does not find them.
   show() {
     const chosen = store.read(this.key);
     const isWaiting = chosen === null;

@@ -1,4 +1,5 @@
-// The dots of a class: pasted lines become two groups, and pressing a dot trains it again.
+// Shows the dots of a class: the lines that are pasted become two groups of dots. A press on a dot
+// repeats the training run of that dot.
 
 import { formatPercent, make, Section } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
@@ -41,7 +42,7 @@ class Class extends Section {
     for (const [key, value] of Object.entries(attributes)) circle.setAttribute(key, value);
   }
 
-  // Trains a dot again, and compares.
+  // Repeats the training run of a dot, and says whether the accuracy is the same.
   check({ dot }) {
     this.stop();
     const name = nameDot(dot);
@@ -58,7 +59,7 @@ class Class extends Section {
     this.stop = this.trainings.measure([dot], tell, fail);
   }
 
-  // The dot that is nearest to a press.
+  // Returns the dot that is nearest to a press, or null if no dot is near.
   findNearest({ clientX, clientY }) {
     const measured = this.marks.map((mark) => {
       const { left, top, width, height } = mark.circle.getBoundingClientRect();
@@ -95,7 +96,8 @@ class Class extends Section {
   }
 }
 
-// Sets up the part in `root`, which has lesson_class.html.j2. setting: what lines begin with.
+// Sets up the part in `root`, which has lesson_class.html.j2. setting: the digits with which the
+// lines of this page begin.
 export function setUpClass(root, trainings, setting) {
   const part = new Class(root, trainings, setting);
   part.listen();

@@ -1,6 +1,7 @@
-// A dot is a completed training run with the page's setting: its seed, whether it had the slip, and
-// its accuracy on the validation images. The reader's own dots are kept in the browser. One line of
-// text holds all of them, so that the lines of a class can be pasted together.
+// A dot stands for a completed training run with the page's setting. A dot has the seed of the run,
+// its kind, which is with or without the slip, and its accuracy on the validation images. The
+// browser keeps the reader's own dots. One line of text can hold all of them, so that the lines of
+// a class can be pasted together.
 
 import { store } from "./store.js";
 
@@ -12,7 +13,8 @@ export const nameDot = ({ kind, seed }) => `Seed ${seed}, ${kind} the slip`;
 
 const idOf = ({ kind, seed }) => `${kind} ${seed}`;
 
-// The reader's own dots. digest: of the weights of the page's run, which stands for its setting.
+// The reader's own dots. digest: the SHA-256 of the weights of the page's run. Its first eight
+// digits identify the setting of the page.
 export class Dots {
   constructor(digest) {
     this.setting = digest.slice(0, 8);
@@ -35,7 +37,7 @@ export class Dots {
     return dots.sort((a, b) => a.seed - b.seed);
   }
 
-  // The next seeds that have no dot of a kind.
+  // Returns the next seeds after a seed that have no dot of a kind yet, each with the kind.
   findNext(kind, seed, count) {
     const next = [];
     for (let each = seed + 1; next.length < count && each <= MAX_SEED; each++) {
@@ -56,10 +58,10 @@ export class Dots {
   }
 }
 
-// Reads the dots of a line, or says why they do not count.
+// Returns the dots of a line, or a text that says why the line does not count.
 function readLine(line, setting, images) {
   const match = line.match(LINE);
-  if (!match) return "has no dots, or not all that were copied";
+  if (!match) return "has no dots, or not all the dots that were copied";
   if (match[1] !== setting) return "comes from a page with another setting";
   const dots = KINDS.flatMap((kind, i) =>
     [...match[2 + i].matchAll(/(\d+)=([\d.]+)/g)].map(([, seed, accuracy]) => ({
@@ -77,8 +79,8 @@ function readLine(line, setting, images) {
   return wrong ? `has an impossible accuracy or seed: ${wrong.seed}` : dots;
 }
 
-// Reads the lines of a class. images: the number that an accuracy is measured on. Returns the dots,
-// each once, and the lines that do not count, each with the reason.
+// Reads the lines of a class. images: the number of images on which accuracies are measured.
+// Returns the dots, each once, and the lines that do not count, each with the reason.
 export function readLines(text, setting, images) {
   const dots = new Map();
   const refused = [];

@@ -1,7 +1,7 @@
 // The form of a report: the parameters to train with, each in a field that says what it accepts.
 
-// Whether a field has a number that is allowed. data-above and data-below are limits that are
-// themselves excluded, for which HTML has no attribute.
+// Returns whether the number in a field is allowed. The number must be above data-above and below
+// data-below. HTML has no attributes of its own for limits that are themselves excluded.
 function isAllowed(field) {
   field.setCustomValidity("");
   const { above, below } = field.dataset;
@@ -20,7 +20,8 @@ export class Form {
     for (const field of this.fields) field.value = field.defaultValue;
   }
 
-  // The first field with a value that is not allowed; it has the reason as its message.
+  // Returns the first field with a value that is not allowed, if there is one. The message of this
+  // field says what is allowed.
   findWrong() {
     const wrong = this.fields.find((field) => !isAllowed(field));
     for (const field of this.fields) {

@@ -12,7 +12,8 @@ const LEAST_RATE = 1e-9;
 const FIRST_WEIGHT = { layer: 1, from: 0, to: 0 };
 
 export class NetworkView {
-  // phases: those that have a button. paper: what is asked before it is shown, if anything.
+  // phases: the parts of a step that have a button. paper: a `Paper`, which asks for numbers before
+  // they are shown, or null.
   constructor(root, { phases, paper = null }) {
     this.root = root;
     this.drawing = new Circles();
@@ -28,7 +29,7 @@ export class NetworkView {
     root.replaceChildren(make("p", { class: "phases" }, ...this.buttons));
   }
 
-  // Builds what is below the buttons. others: elements beside them.
+  // Builds the drawing and the panel below the buttons. others: elements to put beside the buttons.
   build(first, others = []) {
     this.network = measure(first);
     this.home = first.sizes.length === 2 && first.weights[0].length === 1 ? FIRST_WEIGHT : null;
@@ -53,7 +54,8 @@ export class NetworkView {
     return make("div", { class: "panel", tabindex: -1 }, ...parts);
   }
 
-  // The curve is redrawn while it is dragged, so the element around it follows the pointer.
+  // Lets the reader drag the dot of a curve. Each move redraws the curve, so the element around the
+  // curve listens to the pointer.
   listenToDragging() {
     const drag = ({ clientX }) => {
       const curve = this.about.querySelector(".curve");
@@ -80,7 +82,7 @@ export class NetworkView {
     return field;
   }
 
-  // A field for the learning rate, in a label.
+  // Returns a label with a field for the learning rate.
   makeRate(rate) {
     this.rate = this.makeField({ value: rate, min: LEAST_RATE }, (value) => {
       this.network.rate = value;
@@ -101,7 +103,7 @@ export class NetworkView {
     this.trail = []; // where the weight was before each update, and its loss
   }
 
-  // Takes a network as sums.js has it, before its step.
+  // Shows a network, in the form that sums.js describes, before its step.
   load(network) {
     this.network = measure(network);
     this.phase = "forward";
@@ -111,7 +113,8 @@ export class NetworkView {
     this.show();
   }
 
-  // Begins with these weights again. It keeps the learning rate, unless that was too large.
+  // Shows the first network again. The learning rate of the reader is kept, unless the loss has
+  // become too large with it.
   restart(first) {
     const rate = isDiverged(this.network) ? first.rate : this.network.rate;
     this.rate.value = rate;
@@ -137,7 +140,7 @@ export class NetworkView {
     list[at] = value;
   }
 
-  // Moves the weight within its curve.
+  // Sets the weight to a value on its curve.
   slide(value) {
     this.setNumber(value);
     this.trail = [];
@@ -163,7 +166,7 @@ export class NetworkView {
     if (document.activeElement === document.body) this.panel.focus({ preventScroll: true });
   }
 
-  // Says something in place of what is chosen.
+  // Deselects what was pressed, and shows a text instead.
   say(text) {
     this.forget();
     this.text = text;
@@ -229,8 +232,8 @@ export class NetworkView {
     return explainWeight(network, weight, this.frame, trail);
   }
 
-  // Shows the number that can be changed, if there is one: a weight by its slider, any other by a
-  // field.
+  // Shows the number that can be changed, if there is one. A weight is shown by the slider, and any
+  // other number by the field.
   showNumber(number) {
     const { field, slider, hasWeight } = this;
     this.label.hidden = !number || hasWeight;

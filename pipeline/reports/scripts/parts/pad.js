@@ -1,4 +1,4 @@
-// Reads what is drawn on a pad, while it is drawn, and shows how the answer arises.
+// Reads a drawing while the reader draws it on the pad, and shows how the answer arises.
 
 import { clamp, imageOf, read, unpackNetwork } from "../compute/reading.js";
 import { formatNumber, Section } from "../show/dom.js";
@@ -15,7 +15,7 @@ const ARROWS = {
   ArrowDown: [0, STEP],
 };
 const DIGIT = 3; // of the example, which is there until something is drawn
-// Its points, right and down.
+// The points of the example, in fractions of the pad from its left edge and from its top.
 const RIGHT = [
   0.26, 0.36, 0.47, 0.57, 0.64, 0.59, 0.52, 0.42, 0.58, 0.69, 0.7, 0.64, 0.54, 0.4, 0.28,
 ];
@@ -37,7 +37,7 @@ class Pad extends Section {
     this.networks = networks;
     this.teacher = new Teacher(training);
     this.canvas = this.part("pad");
-    // The page's networks, and one that was trained here; they have weights once unpacked.
+    // The page's networks, and one that was trained here. They get weights when they are unpacked.
     this.known = networks.map(({ name, classes }) => ({ name, classes }));
     this.past = []; // what was on the pad before each change
     this.pen = null; // the pointer's id, or "keys", while the pen is down
@@ -48,12 +48,12 @@ class Pad extends Section {
     this.state = storeOfTab.read(this.key) ?? {};
   }
 
-  // The network that is chosen, or else the latest one.
+  // The chosen network. If the page does not offer a choice, it is the network added last.
   get network() {
     return this.known[this.part("network")?.selectedIndex ?? this.known.length - 1];
   }
 
-  // The strokes on the pad, and the label that the reader has given them, -1 for none.
+  // The strokes on the pad, and the label that the reader has given them, or -1 without a label.
   get state() {
     return { strokes: this.strokes, label: this.part("label").selectedIndex };
   }
@@ -67,7 +67,8 @@ class Pad extends Section {
     return this.strokes.length > 0;
   }
 
-  // The strokes that are shown: what is drawn, or else the example, if the network reads digits.
+  // The strokes that are shown: those of the reader, or the example if nothing is drawn and the
+  // network reads digits.
   get shown() {
     const hasExample = !this.isDrawn && this.network.classes[DIGIT] === String(DIGIT);
     return hasExample ? EXAMPLE : this.strokes;
@@ -78,8 +79,8 @@ class Pad extends Section {
     return this.shown.length > 0 ? imageOf(this.shown) : null;
   }
 
-  // The image that is drawn, and its label: the reader's, or else the network's answer. Null if
-  // nothing is drawn.
+  // The image of the drawing, and its label: the reader's label, or else the network's answer. Null
+  // if nothing is drawn.
   get drawing() {
     if (!this.isDrawn) return null;
     const { strokes, label } = this.state;
@@ -176,13 +177,13 @@ class Pad extends Section {
     this.setStrokes([]);
   }
 
-  // Begins a stroke. pen: see above.
+  // Begins a stroke. pen: as in the constructor.
   beginStroke(point, pen) {
     this.remember();
     this.setStrokes([...this.strokes, [point]], pen);
   }
 
-  // Replaces what is on the pad with strokes.
+  // Replaces the strokes on the pad.
   setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
@@ -196,7 +197,8 @@ class Pad extends Section {
     else this.askForFrame();
   }
 
-  // Where a pointer is, in fractions of the pad; ink beyond it would not be visible.
+  // Returns the place of a pointer in fractions of the pad. A place beyond the pad is moved to its
+  // edge, because ink there would not be visible.
   locate({ clientX, clientY }) {
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
     return [clamp((clientX - left) / width, 0, 1), clamp((clientY - top) / height, 0, 1)];
@@ -291,8 +293,9 @@ class Pad extends Section {
     this.askForFrame();
   }
 
-  // Adds a network that has been trained here, in place of the previous one, and chooses it.
-  // Returns what this changes for the reader.
+  // Adds a network that has been trained here, and chooses it. The network replaces the one that
+  // was trained here before. Returns whether the reader had taught the network chosen until now,
+  // and whether the answer for the drawing has changed.
   add(network) {
     const image = this.imageToRead;
     const isTaught = Boolean(this.network.before);
@@ -309,8 +312,8 @@ class Pad extends Section {
   }
 }
 
-// Sets up the pad in `root`, which has pad.html.j2. networks: as a page holds them. training: what
-// train.js reads.
+// Sets up the pad in `root`, which has pad.html.j2. networks, training: the packed networks and the
+// data for training, as live.py collects them.
 export function setUpPad(root, networks, training) {
   const pad = new Pad(root, networks, training);
   pad.listenToPointers();

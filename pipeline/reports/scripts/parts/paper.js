@@ -1,5 +1,5 @@
-// Asks for the numbers of a small network before it shows them, and names the common slip behind a
-// wrong number.
+// Asks for the numbers of a small network before the network shows them. If a number is wrong
+// because of a common mistake, the reader is told that mistake.
 
 import { findProducts, findProductsBack, listPlaces } from "../compute/sums.js";
 import { make, makeButton, makeNumberField } from "../show/dom.js";
@@ -8,7 +8,7 @@ import { isHidden } from "../show/words.js";
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 const SIGNS = "Mind the signs: plus times minus is minus, and minus times minus is plus.";
 
-// Common slips: the number that each gives, and what to say about it.
+// Common mistakes: each with the number that it gives, and what to say about it.
 const SLIPS = {
   values(network, layer, place) {
     const { sums } = network;
@@ -60,7 +60,7 @@ const NOT_YET = {
     "Not yet. Go back along each line from a score: its error signal times the weight. Add these.",
 };
 
-// Returns what is wrong with a number, or "" if it is right.
+// Returns what is wrong with the number of the reader, or "" if the number is right.
 export function judge(network, kind, layer, place, number) {
   const isNear = (value) => Math.abs(number - value) < 1e-9;
   if (isNear(network[kind][layer][place])) return "";
@@ -80,7 +80,7 @@ export class Paper {
     this.isAsking = true;
   }
 
-  // After a step, everything is shown.
+  // Stops asking, because after a step everything is shown.
   revealAnswers() {
     this.isAsking = false;
   }
@@ -89,13 +89,15 @@ export class Paper {
     return this.isAsking && layer > 0 && !this.found.has(`${kind} ${layer} ${place}`);
   }
 
-  // What is asked about a chosen place: its value, and once a phase has made it, its error signal.
+  // Returns what the reader is asked about a chosen place: its error signal if the current phase
+  // computes it, or else its value.
   findKind({ phase, network }, layer) {
     const hasSignal = phase === "back" || (phase === "error" && !isHidden(network, layer));
     return hasSignal ? "signals" : "values";
   }
 
-  // What to do after a right number: what is asked in this phase, or the next phase.
+  // Says what to do after a right number: find the other numbers of this phase, or go to the next
+  // phase.
   describeNext({ network, phase, root }) {
     const last = network.weights.length;
     const layers = { forward: [1, last], error: [last], back: [1] }[phase];

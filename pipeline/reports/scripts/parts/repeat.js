@@ -1,5 +1,5 @@
-// Trains the run of a report again, or with other parameters, and compares the digest of the
-// weights with the run's own.
+// Trains the run of a report again, or with other parameters. The digest of the weights is compared
+// with that of the run's own weights.
 
 import { digestOf } from "../compute/network.js";
 import { count, formatPercent, make } from "../show/dom.js";
@@ -136,7 +136,7 @@ class Repetition {
 }
 
 // Sets up the buttons and the plot in `root`, which has repeat.html.j2. source: the text of
-// network.js. pad: gets a network that has been trained.
+// network.js. pad: the pad, which gets each network that has been trained.
 export function setUpRepetition(root, run, source, pad) {
   new Panel(root, run, source, pad);
 }

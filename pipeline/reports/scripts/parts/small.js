@@ -1,10 +1,10 @@
-// A small network from its state, drawn as circles. See pipeline/lessons/diagram.py.
+// Draws a small network as circles, from its state. pipeline/lessons/diagram.py makes the state.
 import { make, makeButton } from "../show/dom.js";
 import { PHASES } from "../show/words.js";
 import { NetworkView } from "./network_view.js";
 import { Paper } from "./paper.js";
 
-// A network as sums.js has it.
+// Returns the network of a state, in the form that sums.js describes.
 function readState({ weights, inputs, targets, learningRate, reluGradInactive }) {
   const sizes = [inputs.length, ...weights.map((matrix) => matrix[0].length)];
   const nouns = sizes.length === 2 ? ["input", "score"] : ["input", "unit", "score"];
@@ -31,9 +31,9 @@ function makeSwitch(name, change) {
 // A network without hidden units is small enough for one button.
 const findPhases = ({ weights }) => (weights.length === 1 ? ["update"] : PHASES);
 
-// Draws a network in `root`. If it has switches, its weights are those of a silent unit: one switch
-// flips the signs of all of them, and the other is the slip, which can be on only while the unit is
-// silent.
+// Draws a network in `root`. A network with switches has one unit, which is silent at first. One
+// switch flips the signs of all weights. The other turns on the slip, and works only while the unit
+// is silent.
 export function draw(root, state) {
   const paper = state.onPaper ? new Paper() : null;
   const phases = state.withoutButtons ? [] : findPhases(state);

@@ -1,5 +1,6 @@
-// Shows one step of the real network at a time, from its weights before training: for the first
-// training image, then for what the reader has drawn, then for the other images.
+// Shows one step of the real network at a time. The network begins with its weights before
+// training. The first step is for the first training image. If the reader has drawn something new,
+// the next step is for the drawing, and otherwise for the next training image.
 
 import { argmax, DIGITS, PIXELS, Training } from "../compute/network.js";
 import { unpackBytes } from "../compute/reading.js";
@@ -37,7 +38,7 @@ class Steps {
     this.takeImage(0);
   }
 
-  // Takes an image and its label, from which the weights learn next.
+  // Shows an image and its label, from which the next update of the weights learns.
   take(pixels, label) {
     const { parameters, scaled, sizes, weights } = this;
     const { classes, learning_rate } = parameters;
@@ -103,7 +104,7 @@ class Steps {
   }
 }
 
-// Shows the steps in `root`. pad: has the drawing.
+// Shows the steps in `root`. pad: the pad with the drawing.
 export function setUpSteps(root, training, pad) {
   new Steps(root, training, pad).begin();
 }

@@ -1,10 +1,10 @@
-// Keeps what a reader has made. Each thing has a key of its own, so that two tabs of the same page
-// do not overwrite what the other tab has kept.
+// Keeps what a reader has made, such as dots and predictions. Each of them has a key of its own, so
+// that two tabs of a page do not overwrite what the other tab has kept.
 
 const PREFIX = "digits-by-hand: ";
 
-// A storage of the browser. It dispatches "change", with the key as detail, when something is kept
-// or forgotten, here or in another tab.
+// A storage of the browser. When this tab or another one keeps or forgets something, the storage
+// dispatches "change", with the key as detail. The detail "" stands for all keys.
 class Store extends EventTarget {
   constructor(name) {
     super();
@@ -27,7 +27,7 @@ class Store extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: key }));
   }
 
-  // What is kept under a key, or null.
+  // Returns what is kept under a key, or null.
   read(key) {
     const text = this.others.get(key) ?? this.storage?.getItem(PREFIX + key);
     return text ? JSON.parse(text) : null;
@@ -50,7 +50,7 @@ class Store extends EventTarget {
     this.announce(key);
   }
 
-  // The keys that begin with these words.
+  // Returns the keys that begin with these words.
   list(words) {
     const keys = Object.keys(this.storage ?? {}).filter((key) => key.startsWith(PREFIX));
     const all = [...this.others.keys(), ...keys.map((key) => key.slice(PREFIX.length))];

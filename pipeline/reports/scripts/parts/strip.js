@@ -1,13 +1,15 @@
-// Shows how a network reads the drawing while it trains: ten bars, and a strip of its answers.
+// Shows how a network reads the drawing while the network trains: bars for its scores, and a strip
+// of its answers.
 
 import { clamp, read } from "../compute/reading.js";
 import { make, Section } from "../show/dom.js";
 import { grey, nameOf, paint } from "../show/paint.js";
 
-// The epochs that a strip shows on every device; a shorter run ends with its own last epoch.
+// The epochs that a strip shows, the same on every device. The strip of a shorter training run ends
+// with the last epoch of that run.
 export const MILESTONES = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 100];
 
-// How the drawing is read in one training run. root: what has lesson_train.html.j2.
+// Shows one training run. root: an element with lesson_train.html.j2. image: the drawing.
 export class Strip extends Section {
   constructor(root, image, classes) {
     super(root);

@@ -1,4 +1,4 @@
-// Teaches a network what is drawn on a pad.
+// Teaches a network the drawing on a pad.
 
 import { DIGITS, evaluate, Training } from "../compute/network.js";
 import { read, unpackBytes } from "../compute/reading.js";
@@ -20,14 +20,14 @@ function learnImage({ weights, normalisation }, image, label, parameters) {
   return copies;
 }
 
-// training: what train.js reads.
+// training: the data for training, as live.py collects it, or null.
 export class Teacher {
   constructor(training) {
     this.training = training;
     this.validation = null; // images and labels, once unpacked
   }
 
-  // Makes one update with an image, and returns what it did in words.
+  // Makes one update with an image, and says what the update has done.
   async teach(network, image, label) {
     if (!network.weights || image.every((ink) => ink === 0)) return "Draw something first.";
     if (label < 0) return "First choose what it is, after “This is a”.";
@@ -38,7 +38,7 @@ export class Teacher {
     return `It has learned from your drawing, in one step.${again}${await this.compare(network)}`;
   }
 
-  // What has changed for other images since the network was first taught.
+  // Says how the accuracy on other images has changed since the network was first taught.
   async compare({ weights, before, normalisation }) {
     const [now, old] = [
       await this.validate({ weights, normalisation }),
@@ -53,7 +53,7 @@ export class Teacher {
     );
   }
 
-  // The accuracy on the validation images; null if there are none.
+  // Returns the accuracy on the validation images, or null if there are none.
   async validate({ weights, normalisation }) {
     const { training } = this;
     if (!training.numValidation) return null;

@@ -1,5 +1,6 @@
-// Trains the network of a lesson, with the slip or without it and from any seed, while it reads
-// what is drawn. Completed training runs become dots, and one button trains ten more of each kind.
+// Trains the network of a lesson from any seed, with the slip or without it, and shows how the
+// network reads the drawing while it trains. Each completed training run becomes a dot. One button
+// trains ten more dots of each kind.
 
 import { count, formatPercent } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
@@ -61,7 +62,7 @@ class Training extends TrainingSection {
     this.write(place, words);
   }
 
-  // Shows all dots, and the accuracies of the seed in the field.
+  // Shows all dots, and the accuracies of those with the seed in the field.
   showDots() {
     const dots = this.dots.list();
     drawGroups(this.part("groups"), dots);
@@ -74,7 +75,7 @@ class Training extends TrainingSection {
     this.part("luck").hidden = found.includes(null);
   }
 
-  // Copies one line for all dots; where the clipboard is not allowed, it is at least selected.
+  // Copies one line that holds all dots. If the browser does not allow this, the line is selected.
   async copy() {
     if (this.dots.list().length === 0) {
       this.write("state", "There are no dots yet.");
@@ -184,7 +185,8 @@ class Attempt {
   }
 }
 
-// Sets up the stop in `root`. pad: has the image to read, and gets a network that has been trained.
+// Sets up the stop in `root`. pad: the pad, which has the image to read, and gets each network that
+// has been trained.
 export function setUpTraining(root, trainings, dots, pad) {
   const training = new Training(root, trainings, dots, pad);
   training.listen();

@@ -1,17 +1,19 @@
-// Trains in a worker: with any parameters or, for dots, with those of the run except for the slip
-// and the seed.
+// Trains in a worker. A training run may have any parameters. That of a dot has the parameters of
+// the page's run, except for the slip and the seed.
 
 import { unpackBytes } from "../compute/reading.js";
 import { startSeries, startWorker } from "../compute/worker.js";
 import { Section } from "../show/dom.js";
 import { MILESTONES } from "./strip.js";
 
-// A part of a page with buttons that start and stop training. halt: a function that stops it, or
-// null while nothing trains. It does not use `disabled`, because a disabled button loses the focus.
+// A part of a page with buttons that start and stop training. halt: a function that stops training,
+// or null while nothing trains. Buttons that do nothing at the moment are marked by aria-disabled
+// instead of disabled, because a disabled button loses the focus.
 export class TrainingSection extends Section {
   halt = null;
 
-  // Trains once. show: gets each epoch. end: gets the reason, in words, if it ends early.
+  // Trains once. show: called with the result of each epoch. end: called with the reason, in words,
+  // if training ends early.
   start(trainings, parameters, show, end) {
     const progress = this.part("progress");
     progress.max = parameters.epochs;
@@ -39,14 +41,14 @@ export class TrainingSection extends Section {
 }
 
 export class Trainings {
-  // run: as live.py collects it. source: the text of network.js.
+  // run: the data for training, as live.py collects it. source: the text of network.js.
   constructor(run, source) {
     this.run = run;
     this.source = source;
     this.arrays = null; // images and labels, once unpacked
   }
 
-  // The parameters of a dot.
+  // Returns the parameters of the training run of a dot.
   find({ kind, seed }) {
     return { ...this.run.parameters, relu_grad_inactive: kind === "with" ? 1 : 0, seed };
   }
@@ -58,8 +60,8 @@ export class Trainings {
     return [this.arrays.slice(0, 2), this.arrays.slice(2)];
   }
 
-  // Starts a function of worker.js once the images are unpacked. Returns a function that stops it;
-  // nothing more is reported then, even if the worker was faster.
+  // Starts a function of worker.js when the images are unpacked. Returns a function that stops it.
+  // From then on no result is reported, even if the worker has already sent one.
   #start(work, data, onResult, onError) {
     let stop = () => {};
     let isStopped = false;
@@ -76,13 +78,13 @@ export class Trainings {
     };
   }
 
-  // Trains once, and reports each epoch. Returns a function that stops it.
+  // Trains once, and reports each epoch. Returns a function that stops training.
   train(parameters, onEpoch, onError) {
     return this.#start(startWorker, [parameters, MILESTONES], onEpoch, onError);
   }
 
   // Trains several times, one after the other, and reports each dot with its accuracy. Returns a
-  // function that stops this.
+  // function that stops training.
   measure(dots, onDot, onError) {
     const tell = ({ parameters: { relu_grad_inactive, seed }, accuracy }) =>
       onDot({ kind: relu_grad_inactive ? "with" : "without", seed, accuracy });

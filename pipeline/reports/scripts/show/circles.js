@@ -6,13 +6,13 @@ import { format, isInactive, signOf } from "./words.js";
 
 const drawLine = ([x1, y1], [x2, y2]) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}"/>`;
 
-// The place of a circle's centre: across as a share of the picture, down in rows.
+// Returns the place of a circle's centre: across as a share of the picture, and down in rows.
 function locate({ sizes }, layer, place) {
   const left = 0.1 + (0.66 * layer) / (sizes.length - 1);
   return [left, 0.75 + (Math.max(...sizes) - sizes[layer]) / 2 + place];
 }
 
-// The place of the words under a circle.
+// Returns the place of the words under a circle.
 function locateUnder(network, layer, place) {
   const [across, down] = locate(network, layer, place);
   return [across, down + 0.49];
@@ -25,8 +25,8 @@ function put(element, [across, down]) {
   return element;
 }
 
-// The place of a weight's number: the middle of its line, or alternately before and behind the
-// middle where lines cross.
+// Returns the place of a weight's number, which is the middle of its line. Where lines cross, the
+// numbers stand alternately before and behind the middle.
 function locateNumber({ sizes }, layer, to, [start, end]) {
   const share = sizes[layer] === 1 ? 0.5 : 0.37 + 0.26 * (to % 2);
   return start.map((value, axis) => value + share * (end[axis] - value));
@@ -72,8 +72,9 @@ export class Circles {
     return { ...weight, line, button };
   }
 
-  // What a phase is about: the chosen weight or place if the phase computes it, or else the first
-  // score or unit. An update is about the chosen weight, or else about all weights.
+  // Returns what a phase explains when it begins: the chosen weight, the chosen place if the phase
+  // computes its number, or else the first score or unit. An update explains the chosen weight, or
+  // else all weights.
   findSubject({ network: { weights }, phase, chosen, home }) {
     if (phase === "update") return Array.isArray(chosen) ? home : chosen;
     const layer = phase === "error" ? weights.length : 1;

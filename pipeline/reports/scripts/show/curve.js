@@ -3,7 +3,7 @@
 import { findCurve, findReach } from "../compute/sums.js";
 import { format } from "./words.js";
 
-// Places in a curve's picture.
+// Places in the picture of a curve.
 const LEFT = -70;
 const RIGHT = 400;
 const MARGIN = 24; // of the curve, at its left and right
@@ -16,8 +16,8 @@ const TANGENT = 45; // half of its length
 const divide = (low, high, count) =>
   Array.from({ length: count }, (_, k) => low + ((high - low) * k) / (count - 1));
 
-// The part of a curve that a picture shows: around its bottom, as far as the weight and its earlier
-// steps. trail: weights, each with its loss.
+// Returns the part of a curve that a picture shows. Its centre is the bottom of the curve, and it
+// includes the weight and its earlier places. trail: these places, each with its loss.
 export function findFrame(network, weight, trail) {
   const [centre, half] = findReach(network, weight);
   const distances = trail.map(([place]) => 1.25 * Math.abs(place - centre));
@@ -27,7 +27,7 @@ export function findFrame(network, weight, trail) {
   return { low, high, least: Math.min(...losses), most: Math.max(...losses) };
 }
 
-// Whether a weight and its loss are in a frame.
+// Returns whether a weight and its loss are in a frame.
 export function isInFrame(network, weight, { low, high, least, most }) {
   const [[place, loss]] = findCurve(network, weight, [weight.weight]);
   return place >= low && place <= high && loss >= least && loss <= most;
@@ -43,7 +43,7 @@ function placeIn({ low, high, least, most }) {
   ];
 }
 
-// The weight at a place of the screen, across the picture.
+// Returns the weight at a horizontal place of the screen.
 export function findWeightAt(svg, { low, high }, clientX) {
   const { left, width } = svg.getBoundingClientRect();
   const x = LEFT + ((clientX - left) / width) * (RIGHT - LEFT);
@@ -63,7 +63,7 @@ function drawTangent(frame, [x, y], slope) {
 const drawText = (x, y, anchor, text) =>
   `<text x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
 
-// Names the highest and the least loss at the left.
+// Writes the highest and the least loss at the left.
 function drawScale({ least, most }) {
   const ends = [
     [TOP, most],
@@ -76,7 +76,7 @@ function drawScale({ least, most }) {
   return ticks.join("") + drawText(-6, TOP - 16, "end", "loss");
 }
 
-// Draws the loss over a weight, its slope, and, pale, the earlier places of the weight.
+// Draws the loss over a weight, its slope, and the earlier places of the weight as pale circles.
 export function drawCurve(network, weight, frame, trail) {
   const { low, high } = frame;
   const place = placeIn(frame);

@@ -1,4 +1,4 @@
-// What all parts of a page need: elements, sections, numbers as texts, and colours.
+// Makes what all parts of a page need: elements, sections, numbers as texts, and colours.
 
 export const RED = [178, 24, 43]; // as in the plots
 export const BLUE = [33, 102, 172];
@@ -48,17 +48,17 @@ export class Section {
 
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 
-// A number as a text, with a true minus sign.
+// Returns a number as a text, with a true minus sign.
 export const writeMinus = (number) => String(number).replace("-", "−");
 
-// An accuracy.
+// Returns an accuracy as a text, in per cent.
 export const formatPercent = (fraction) => `${(100 * fraction).toFixed(1)}\u00a0%`;
 
-// A score or an activation, with two digits after the decimal point, and never -0.
+// Returns a score or an activation with two digits after the decimal point, and never as -0.
 export const formatNumber = (value) => writeMinus(value.toFixed(2).replace(/^-0.00$/, "0.00"));
 
-// JupyterLab treats keys that are pressed in an element as commands on cells, unless that very
-// element is marked.
+// Marks each element that gets the focus. JupyterLab treats keys that are pressed in an element
+// without this mark as commands on cells.
 export function keepKeys(root) {
   root.addEventListener("focusin", ({ target }) => {
     target.setAttribute("data-lm-suppress-shortcuts", "true");

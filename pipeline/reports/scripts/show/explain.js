@@ -6,7 +6,7 @@ import { drawCurve } from "./curve.js";
 import { make, makeButton, writeMinus } from "./dom.js";
 import { format, isHidden, isInactive } from "./words.js";
 
-// A row of a table: its head, a calculation if there is one, and its value.
+// Returns a row of a table: its head, a calculation if there is one, and its value.
 function makeRow(className, head, calculation, value) {
   const cells = [calculation, value].filter(Boolean).map((text) => make("td", {}, text));
   const about = { scope: "row", colspan: 3 - cells.length };
@@ -16,7 +16,8 @@ function makeRow(className, head, calculation, value) {
 // Puts a factor in brackets if it is negative.
 const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
 
-// A table of a sum. results: the total and what follows from it, each as a name and a value.
+// Returns a table of the terms of a sum and its results. results: the total and what follows from
+// it, each as a name and a value. press: called with a term that is pressed.
 function makeSum(className, caption, terms, results, press) {
   const [[, total]] = results;
   const rest = findRest(terms, total);
@@ -73,7 +74,8 @@ function makeBackOfScore(network, layer, place) {
   return makeSum("from-error", BACK, terms, results);
 }
 
-// An input, or a unit or a score as two sums. press: called with the weight of a product.
+// Explains an input in words, or a unit or a score by two sums. press: called with the weight of a
+// product that is pressed.
 export function explainPlace(network, layer, place, press) {
   if (layer === 0) {
     return { figure: "", words: ["An input is given: it is not a sum, and no step changes it."] };
@@ -83,8 +85,8 @@ export function explainPlace(network, layer, place, press) {
   return { figure: make("div", {}, ...sums), words: [] };
 }
 
-// A weight: its curve, its loss and its slope, and the next step. trail: the weight before each
-// earlier step, with its loss.
+// Explains a weight by its curve, the loss, its slope and its next step. trail: the weight before
+// each earlier step, with its loss.
 export function explainWeight(network, found, frame, trail) {
   const { layer, from, to, weight, input, signal, slope } = found;
   const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];

@@ -1,5 +1,5 @@
-// Draws two groups of dots, with the slip and without, over one axis of accuracies, and says in a
-// sentence how far apart they lie.
+// Draws two groups of dots, with the slip and without, over one axis of accuracies. Says in words
+// how far apart the groups lie.
 import { addElement, formatPercent } from "./dom.js";
 import { findAxis } from "./plot.js";
 
@@ -16,7 +16,7 @@ const toPoints = (difference) => (100 * difference).toFixed(1);
 const select = (dots, kind) =>
   dots.filter((dot) => dot.kind === kind).sort((a, b) => a.accuracy - b.accuracy);
 
-// The mean and the ends of a group, which is sorted.
+// Returns the mean, the lowest and the highest accuracy of a sorted group.
 function measure(group) {
   const sum = group.reduce((total, { accuracy }) => total + accuracy, 0);
   return { mean: sum / group.length, low: group[0].accuracy, high: group.at(-1).accuracy };
@@ -74,7 +74,7 @@ function drawAxis(svg, places, findX, height) {
   });
 }
 
-// Draws dots into an SVG element, in place of those before. Returns them, each with its circle.
+// Draws dots into an SVG element, in place of earlier ones. Returns the dots, each with its circle.
 export function drawGroups(svg, dots) {
   const values = [...USUAL, ...dots.map(({ accuracy }) => accuracy)];
   const places = findAxis(Math.min(...values), Math.max(...values));

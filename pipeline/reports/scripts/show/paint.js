@@ -8,8 +8,8 @@ const COLUMNS = 8; // of the pictures of weights
 const MAX_PICTURES = 40;
 const LEAST_LIMIT = 0.2; // of a scale, so that the initial weights, up to 0.1, stay pale
 
-// Colours of a pixel, red, green, blue and opacity: grey for ink; red above, blue below and white
-// at 0.
+// The colour of a pixel, as [red, green, blue, opacity]. `grey` takes ink. `diverging` makes values
+// above 0 red, values below 0 blue, and 0 white.
 export const grey = (ink) => [255 - ink, 255 - ink, 255 - ink, 255];
 export const diverging = (limit) => (value) => {
   const part = clamp(value / limit || 0, -1, 1);
@@ -25,22 +25,22 @@ export function paint(canvas, colours, x = 0, y = 0) {
   canvas.getContext("2d").putImageData(picture, x, y);
 }
 
-// Paints values red above and blue below 0, with the deepest colour where they are largest.
+// Paints values red above 0 and blue below, with the deepest colour for the largest value.
 export function paintSigned(canvas, values) {
   paint(canvas, Array.from(values, diverging(maxAbs(values))));
 }
 
-// The weight that has the deepest colour in the pictures of a first matrix.
+// Returns the weight that gets the deepest colour in the pictures of a first matrix.
 export function findLimit(first) {
   const squares = first.reduce((sum, weight) => sum + weight * weight, 0);
   return 2 * Math.sqrt(squares / first.length);
 }
 
-// The weights from each pixel to one hidden unit.
+// Returns the weights from each pixel to one hidden unit.
 export const findWeightsOfUnit = (first, size, unit) =>
   Array.from({ length: PIXELS }, (_, p) => first[p * size + unit]);
 
-// The weights of the first hidden units as pictures, side by side, as in 03_evaluate.
+// Draws the weights of the first hidden units as pictures, side by side, as in 03_evaluate.
 export function drawUnits(canvas, { first }, size) {
   const count = Math.min(size, MAX_PICTURES);
   canvas.hidden = false;
@@ -53,6 +53,6 @@ export function drawUnits(canvas, { first }, size) {
   }
 }
 
-// The name of an output; there may be fewer classes than outputs.
+// Returns the name of an output. There may be fewer classes than outputs.
 export const nameOf = (classes, output) => classes[output] ?? "unused";
 export const maxAbs = (values) => Math.max(...values.map(Math.abs));

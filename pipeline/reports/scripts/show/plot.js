@@ -1,4 +1,5 @@
-// Draws the curves of training runs into plots whose axes stand in the HTML, and names their ends.
+// Draws the curves of training runs into plots, and writes a name at the end of each curve. The
+// axes of a plot are part of the HTML.
 import { addElement } from "./dom.js";
 
 const WIDTH = 600; // of a plot
@@ -7,7 +8,8 @@ const STEPS = [0.02, 0.05, 0.1, 0.2]; // of an axis of accuracies
 const MOST_STEPS = 7;
 const SPACE = 28; // between the names of two lines
 
-// The places of an axis: round numbers, from below the lowest value to above the highest one.
+// Returns the places of an axis, which are round numbers from below the lowest value to above the
+// highest one.
 export function findAxis(lowest, highest) {
   const countSteps = (step) => Math.ceil(highest / step) - Math.floor(lowest / step);
   const step = STEPS.find((each) => countSteps(each) <= MOST_STEPS) ?? STEPS.at(-1);
@@ -16,7 +18,7 @@ export function findAxis(lowest, highest) {
   return Array.from({ length }, (_, i) => ((first + i) * step).toFixed(step < 0.1 ? 2 : 1));
 }
 
-// Moves sorted heights apart, so that each has its space above `bottom`.
+// Moves sorted heights apart, so that each name has its space, and none is below `bottom`.
 export function spread(heights, bottom) {
   let last = -SPACE;
   const spaced = heights.map((height) => {
@@ -46,7 +48,7 @@ export function labelEnds(svg) {
   });
 }
 
-// A plot, whose lines are known by their classes.
+// A plot with the values of its lines.
 export class Plot {
   constructor(svg) {
     this.svg = svg;

@@ -1,5 +1,5 @@
-// Draws the real network: the image, a tile for each hidden unit, and the scores. A tile has the
-// weights from the pixels to its unit, and after a step how they have moved.
+// Draws the real network: the image, a tile for each hidden unit, and the scores. A tile shows the
+// weights from the pixels to its unit. After a step it shows how these weights have moved.
 
 import { argmax, DIGITS } from "../compute/network.js";
 import { SIDE } from "../compute/reading.js";
@@ -23,7 +23,7 @@ export function describeStep({ inputs, values, signals, weights }) {
   );
 }
 
-// The direction in which each weight of a unit moves: against its slope.
+// Returns how far each weight of a unit moves in a step, divided by the learning rate.
 const findMoves = ({ inputs, signals }, unit) =>
   Array.from(inputs, (input) => -input * signals[1][unit]);
 

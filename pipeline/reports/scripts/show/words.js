@@ -1,4 +1,4 @@
-// What is said about a network: the parts of a step, and its numbers as texts.
+// Writes what a page says about a network: the parts of a step, and numbers as texts.
 
 import { findLoss, findWeight } from "../compute/sums.js";
 import { writeMinus } from "./dom.js";
@@ -7,8 +7,8 @@ export const PHASES = ["forward", "error", "back", "update"]; // of a step
 const LARGE = 1e6; // from here on a number shows only that the steps are too long
 const SMALL = 1e-9; // and below this it is 0
 
-// A number with four significant digits, at most three of them after the decimal point. Smaller
-// numbers have one significant digit.
+// Returns a number with four significant digits, at most three of them after the decimal point.
+// Smaller numbers get one significant digit.
 export function format(value) {
   if (!(Math.abs(value) < LARGE)) return "too large";
   if (Math.abs(value) < SMALL) return "0";
@@ -18,16 +18,16 @@ export function format(value) {
 
 export const isDiverged = (network) => !(findLoss(network) < LARGE);
 
-// The class of a number, which gives it its colour.
+// Returns the class that gives a number its colour.
 export const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
 
 export const isHidden = ({ weights }, layer) => layer > 0 && layer < weights.length;
 
-// Whether the ReLU cuts the sum of a place.
+// Returns whether the ReLU cuts the sum of a place.
 export const isInactive = (network, layer, place) =>
   isHidden(network, layer) && !(network.sums[layer][place] > 0);
 
-// What is said before anything is pressed.
+// Says what to press first.
 export const invite = ({ home }) =>
   home ? "Drag the dot along the curve." : "Press a number to see what it is made of.";
 
@@ -54,8 +54,8 @@ const SAYS = {
 // Says what happens in a part of a step of a small network. before: the network before an update.
 export const describe = (network, phase, before) => SAYS[phase](network, before);
 
-// The number that can be changed at the chosen weight or place, [layer, place]: its list, its place
-// in the list and its name; or null.
+// Returns the number that can be changed at the chosen weight or place, [layer, place]: its list,
+// its place in the list, and its name. Returns null if nothing can be changed there.
 export function findNumber(network, chosen) {
   if (chosen === null) return null;
   if (!Array.isArray(chosen)) {
