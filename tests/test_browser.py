@@ -171,7 +171,7 @@ def test_a_field_says_why_it_refuses_a_value(browser, reports):
             ("learning_rate", "", "a number above 0."),
             ("hidden_size", "1001", "a whole number from 1 to 1,000 in a page, "),
             ("epochs", "1.5", "a whole number from 1 to 10,000 in a page, "),
-            ("epochs", "1000000", "python -m pipeline run takes more."),
+            ("epochs", "1000000", "python -m pipeline run accepts larger values."),
             ("dropout_rate", "1", "a number from 0 to below 1."),
             ("seed", "-1", "a whole number from 0 to 4294967295."),
         ):

@@ -253,7 +253,7 @@ def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path)
             lesson.seed.fill(wrong)
             lesson.press("Train")
             expect(lesson.seed).to_be_focused()
-            expect(lesson.part("outcome")).to_contain_text("It trains in this browser")
+            expect(lesson.part("outcome")).to_contain_text("trains in this browser")
 
 
 def test_the_first_choice_that_is_pressed_is_the_prediction(browser, path):

@@ -23,5 +23,5 @@ def collect_ranges(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for name, limit in LIMITS.items():
         ranges[name]["max"] = max(limit, parameters.get(name, 0))
         allowed[name] = f"a whole number from 1 to {ranges[name]['max']:,} in a page"
-        allowed[name] += ", though python -m pipeline run takes more"
+        allowed[name] += ", though python -m pipeline run accepts larger values"
     return {"ranges": ranges, "allowed": allowed}
