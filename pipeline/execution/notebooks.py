@@ -194,7 +194,9 @@ def _run_cells(
 
 
 def check_loaded_code(inputs: Mapping[str, str]) -> None:
-    """Check that a new process has the code with the digests in `inputs` in memory.
+    """Check that a new process has the expected code in memory.
+
+    inputs: the digests that the command recorded when it started.
 
     A command calls this function before it deletes any results. The process of each
     notebook is checked again when it starts.

@@ -162,7 +162,7 @@ class NotebookProcess:
         return f"ended with exit code {code}"
 
     def end(self) -> None:
-        """Let the process close its files after its last cell, and wait until it has.
+        """Tell the process that no cells follow, and wait until its files are closed.
 
         The process does not end by itself, but waits until `kill_and_wait` kills it.
         Otherwise the system could give the number of the process to another process,

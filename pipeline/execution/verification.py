@@ -62,15 +62,15 @@ def verify_each(run_dirs: Sequence[str]) -> None:
 def verify(run_dir: str, log_line: Callable[[str], None] = log.info) -> None:
     """Repeat a finished run or point, and compare its results with the stored ones.
 
-    log_line: a function that logs a line. It is called for each result, and says
-        whether the new value equals the stored one.
+    log_line: a function that logs a line. Each result gets a line, which says whether
+        the new value equals the stored one.
 
     The run is repeated in a temporary folder. If the source of the images is missing,
     the images are read from the run's data.npz. If a BLAS has computed the results,
     they may differ from the stored ones by TOLERANCE.
 
     Raises InvalidInput if the folder has no finished run, if the run was trained with
-    another helpers.py, or if both its source and its data.npz are missing. Raises
+    another helpers.py, or if both the source and data.npz are missing. Raises
     CommandFailed if any result differs by more than is allowed.
     """
     folder = RunFolder(run_dir)

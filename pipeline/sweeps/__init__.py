@@ -1,1 +1,1 @@
-"""Train many points here or on a cluster, rank their configurations, and report."""
+"""Run sweeps: train many points, rank their configurations, and write reports."""

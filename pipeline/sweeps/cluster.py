@@ -1,6 +1,8 @@
-"""Train the points of a sweep on a Dask cluster that shares code, but not a disk.
+"""Train the points of a sweep on a Dask cluster.
 
-Its workers run in clones of the same commit. Images and results are sent as bytes.
+The workers of the cluster need no access to this machine's disk. Each worker runs in
+its own clone of the project, at the same commit as here. Images and results are sent as
+bytes.
 """
 
 import asyncio
@@ -37,14 +39,18 @@ def open_cluster(
     """Yield a function that starts to train a point on a worker of a Dask cluster.
 
     address: the address of the cluster's scheduler.
-    wanted: the record of any point; the workers must have the same code and versions.
+    wanted: the record of any point. The workers must have the code and versions in it.
     data_files: the bytes of each data.npz that the points need.
+
+    Raises InvalidInput if no scheduler answers. Raises CommandFailed if a worker does
+    not have the wanted code and versions, or if the cluster fails later.
     """
     check_scheduler(address)
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         check_workers(client, wanted)
-        # If a worker is lost, Dask repeats its tasks, but scattered data would be gone.
+        # Each data.npz is sent as the result of a task, because Dask repeats the tasks
+        # of a lost worker. Dask could not restore scattered data.
         data = {each: client.submit(bytes, each, pure=False) for each in data_files}
         executor = client.get_executor(pure=False)
 
@@ -54,7 +60,7 @@ def open_cluster(
 
         threading.Thread(target=watch_workers, args=(client,), daemon=True).start()
         try:
-            yield submit  # the errors are those of the caller's with statement
+            yield submit  # raises the errors of the caller's with statement
         except CancelledError:
             raise CommandFailed("The scheduler ended. Run the sweep again.") from None
         except (KilledWorker, RuntimeError) as error:
@@ -66,9 +72,9 @@ def check_scheduler(address: str) -> None:
     try:
         options = Security().get_connection_args("client")
         answer = asyncio.wait_for(connect(address, **options), TIMEOUT)
-        with ThreadPoolExecutor(1) as thread:  # Jupyter's thread already runs a loop
+        with ThreadPoolExecutor(1) as thread:  # Jupyter runs a loop in its own thread
             connection = thread.submit(asyncio.run, answer).result()
-        connection.abort()  # only the answer was wanted
+        connection.abort()  # only an answer was needed
     except (OSError, ValueError) as error:
         reason = str(error) or "silence"
         problem = f"No Dask scheduler answers at {address!r} ({reason})"
@@ -76,16 +82,19 @@ def check_scheduler(address: str) -> None:
 
 
 def watch_workers(client: Client) -> None:
-    """Warn once if the cluster has no worker, at the start or later."""
-    with suppress(Exception):  # of many kinds, if the client or the scheduler has ended
+    """Wait until the cluster has no worker, and log a warning.
+
+    This function runs in its own thread. It returns after one warning.
+    """
+    with suppress(Exception):  # the client or the scheduler may have ended
         while client.scheduler_info()["workers"]:
             time.sleep(1)
-        advice = "dask worker ADDRESS --no-nanny adds one"
-        log.warning(f"The cluster has no worker: {advice}")
+        advice = "To add one: dask worker ADDRESS --no-nanny"
+        log.warning(f"The cluster has no worker. {advice}")
 
 
 def check_workers(client: Client, wanted: RunRecord) -> None:
-    """Raise CommandFailed if a worker does not have the inputs of the wanted record."""
+    """Raise CommandFailed if a worker does not have the same inputs as `wanted`."""
     answers = client.run(describe_incompatibility, to_json(wanted), on_error="return")
     for address, answer in answers.items():
         if isinstance(answer, Exception):
@@ -95,7 +104,10 @@ def check_workers(client: Client, wanted: RunRecord) -> None:
 
 
 def describe_incompatibility(record: bytes) -> str:
-    """Return why this worker cannot train a point, given its record as JSON, or ""."""
+    """Return why this worker cannot train a point, or "" if the worker can.
+
+    record: the record of the point, as JSON.
+    """
     if multiprocessing.current_process().daemon:
         return "has a nanny, so it cannot start processes: start it with --no-nanny"
     wanted = RunRecord.model_validate_json(record)
@@ -105,11 +117,12 @@ def describe_incompatibility(record: bytes) -> str:
 
 
 def train_on_worker(point_dir: str, record: bytes, data: bytes) -> Trained:
-    """Train a point in a temporary folder, and return its record and files.
+    """Train a point in a temporary folder, and return its record and its files.
 
-    record, data: the contents of run.json and data.npz.
-
-    In the files, the temporary folder is replaced with the point's own, `point_dir`.
+    point_dir: the path of the point's folder. The returned files contain this path
+        instead of the path of the temporary folder.
+    record: the content of run.json.
+    data: the content of data.npz.
     """
     who = f"The worker at {get_worker().address}"
     obstacle = describe_incompatibility(record)
@@ -119,7 +132,7 @@ def train_on_worker(point_dir: str, record: bytes, data: bytes) -> Trained:
         begun = RunRecord.model_validate_json(record)
         try:
             ended, _ = train_point(RunFolder(temporary), begun, data)
-        except CommandFailed as error:  # its code was saved after it had started
+        except CommandFailed as error:  # code was saved after the worker started
             raise CommandFailed(f"{who} has to be started again: {error}") from None
         names = (TRAINING.executed_name, *TRAINING.files)
         paths = [path for path in Path(temporary).iterdir() if path.name in names]

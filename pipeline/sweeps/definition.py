@@ -20,7 +20,7 @@ from pipeline.parameters import Parameters
 from pipeline.records import Distribution, RandomSearch, SweepDefinition
 
 MAX_POINTS = 10_000
-MAX_DRAWS = 100  # for each candidate, because a repeated one is drawn again
+MAX_DRAWS = 100  # per candidate, because repeated candidates are drawn again
 # The parameters that are integers.
 WHOLE = {
     name for name, field in Parameters.model_fields.items() if field.annotation is int
@@ -29,9 +29,12 @@ ENTRIES = "base, grid, points, seeds, random and select"
 
 
 def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
-    """Read the definition of a sweep from its file, or from a mapping.
+    """Read the definition of a sweep.
 
-    Raises InvalidInput, which says what is wrong and what is allowed.
+    source: the sweep's YAML file, or a mapping with the content of such a file.
+
+    Raises InvalidInput if the definition cannot be used. The message says what is wrong
+    and what is allowed.
     """
     is_path = isinstance(source, Path)
     try:
@@ -44,7 +47,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
     except ValidationError as error:
         reason = "; ".join(map(_describe_error, error.errors()))
     except (OSError, YAMLError, ValueError) as error:
-        # The rest of a message of ruamel.yaml is advice to programmers.
+        # ruamel.yaml ends its messages with advice to programmers: leave it out.
         reason = str(error).split("\nTo suppress")[0]
     advice = f"A sweep has a name, and may have {ENTRIES}."
     name = source if is_path else "This"
@@ -52,7 +55,7 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
 
 
 def _describe_error(error: Any) -> str:
-    """Describe an error of pydantic in one line: entry, its value, and the message."""
+    """Return a line with the entry, its value and the message of a pydantic error."""
     place = ".".join(map(str, error["loc"])) or "the file"
     return f"{place} is {error['input']!r}: {error['msg']}"
 
@@ -67,14 +70,15 @@ def _check_seeds(sweep: SweepDefinition) -> None:
 
 
 def list_points(sweep: SweepDefinition) -> list[Parameters]:
-    """Return the parameters of all points, each only once.
+    """Return the parameters of all points of a sweep, without duplicates.
 
-    Raises InvalidInput if there are too many, or if a value or a source cannot be used.
+    Raises InvalidInput if there are more than MAX_POINTS points, or if a value or a
+    source of images cannot be used.
     """
     both = [name for name in sweep.grid if name in sweep.drawn]
     if both:
         problem = f"{both[0]} is in grid and in random"
-        raise InvalidInput(f"{problem}. Remove it from one of them.")
+        raise InvalidInput(f"{problem}. Remove it from either of the two.")
     found = list(islice(_list_combinations(sweep), MAX_POINTS + 1))
     if len(found) > MAX_POINTS:
         problem = f"The sweep has more than {MAX_POINTS:,} points"
@@ -83,16 +87,19 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
     needs_validation = sweep.select.startswith("validation")
     if needs_validation and any(each.num_validation == 0 for each in checked):
         problem = f"select is {sweep.select}, but num_validation is 0"
-        raise InvalidInput(f"{problem}. Raise it, or select a training metric.")
+        advice = "Raise num_validation, or select a training metric"
+        raise InvalidInput(f"{problem}. {advice}.")
     return list({each.model_dump_json(): each for each in checked}.values())
 
 
 def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
-    """Yield the parameters of each point, without those of the entry `base`.
+    """Yield the parameters of each point, except those from the entry `base`.
 
-    Each candidate of a search is combined with each point of the grid. The entries of
-    `points` follow. Each combination and entry gets every seed. If there are only
-    entries of `points`, the base alone is not a point.
+    Each candidate of the random search is combined with each combination of the grid.
+    The entries of `points` follow. Each of these is yielded once for every seed.
+
+    If the sweep has neither a grid nor a random search, `base` alone makes one point,
+    but only if the sweep has no entries of `points`.
     """
     seeds = [{"seed": seed} for seed in sweep.seeds] or [{}]
     has_only_entries = sweep.points and not sweep.grid and not sweep.random
@@ -107,12 +114,15 @@ def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:
 
 
 def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
-    """Yield the parameters of each candidate of a random search, all different.
+    """Yield the parameters of each candidate of a random search.
 
-    For each parameter, in the order of the file, one number is taken from NumPy's
-    RandomState, whose sequence never changes, so the first candidates stay the same if
-    more are drawn. Without a search there is one empty candidate. Raises InvalidInput
-    if there are fewer different candidates than requested.
+    All candidates are different. If the search is None, one empty candidate is yielded.
+
+    For each candidate, NumPy's RandomState draws one number for each parameter, in the
+    order of the file. The sequence of these numbers never changes, so the first
+    candidates stay the same if more candidates are requested.
+
+    Raises InvalidInput if there are fewer different candidates than requested.
     """
     if search is None:
         yield {}
@@ -131,15 +141,19 @@ def sample_candidates(search: RandomSearch | None) -> Iterator[dict[str, Any]]:
             return
     problem = f"n_candidates is {search.n_candidates}, but there are {len(seen)}"
     raise InvalidInput(
-        f"random: {problem} different candidates. Lower it, or widen the ranges."
+        f"random: {problem} different candidates. Lower n_candidates, or widen the "
+        "ranges."
     )
 
 
 def _compute_quantile(distribution: Distribution, fraction: float, is_int: bool) -> Any:
-    """Return the quantile of a distribution for this fraction, in [0, 1).
+    """Return the quantile of a distribution for a fraction.
 
-    Numbers are rounded to three significant digits, so they do not depend on how a
-    machine rounds the last bit of a power.
+    fraction: the fraction, from 0 to below 1.
+    is_int: whether the parameter is an integer.
+
+    Numbers are rounded to three significant digits, because the last bit of a power
+    differs between machines.
     """
     if distribution.values is not None:
         return distribution.values[int(fraction * len(distribution.values))]

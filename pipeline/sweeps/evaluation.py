@@ -1,7 +1,7 @@
-"""Evaluate the selected points of a sweep, and record that they used test images.
+"""Evaluate the selected points of a sweep on the test images, and list these points.
 
-Each sweep lists in test_evaluations.jsonl which points were evaluated on test images.
-Lines are only added, never removed, because an evaluation cannot be undone.
+The list is the file test_evaluations.jsonl in the sweep's folder. Lines are only added
+to this file, never removed, because an evaluation cannot be undone.
 """
 
 import hashlib
@@ -26,12 +26,14 @@ FILE = "test_evaluations.jsonl"
 
 
 def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
-    """Execute 03_evaluate for finished points, and first list them in FILE.
+    """Add finished points to the list of test evaluations, then evaluate these points.
+
+    03_evaluate is executed for each point, with the images and the code that the sweep
+    was started with.
 
     at_a_time: how many points to evaluate at once.
 
-    The images and the code are those that the sweep was started with. Raises
-    NotebookFailed if 03_evaluate fails.
+    Raises NotebookFailed if 03_evaluate fails.
     """
     register_test_evaluations(sweep.path, points)
     with open_thread_pool(at_a_time) as threads:
@@ -39,17 +41,17 @@ def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> No
 
 
 def is_evaluated(point: Point) -> bool:
-    """Return whether a point has unaltered metrics on the test images."""
+    """Return whether a point has metrics on the test images, and unaltered results."""
     if not point.record or not point.find_metrics():
         return False
     return not point.folder.list_altered(point.record)
 
 
 def _evaluate_point(sweep: Sweep, point: Point) -> None:
-    """Execute 03_evaluate for a point, and add its files to the point's record.
+    """Execute 03_evaluate for a point, and add the new files to the point's record.
 
-    If this process is killed midway, the record names only the files of
-    training, so the point is evaluated again.
+    Before 03_evaluate starts, the record is changed to name only the files of training.
+    If this process is killed before the end, the point is therefore evaluated again.
     """
     folder, inputs = point.folder, point.expected_record.inputs
     record = folder.read_record()
@@ -66,10 +68,10 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
 
 
 def write_report(run_dir: str) -> Path:
-    """Write the report of a finished run or of a selected point, and return its path.
+    """Write the report of a run or of a selected point, and return the report's path.
 
-    Raises InvalidFile for a point that has not been evaluated, because only
-    selected points may use the test images.
+    Raises InvalidFile if the run has not finished. Also raises InvalidFile for a point
+    that has not been evaluated, because only selected points may use the test images.
     """
     folder = RunFolder(run_dir)
     if folder.is_point and folder.metrics_path.name not in folder.read_record().outputs:
@@ -79,7 +81,7 @@ def write_report(run_dir: str) -> Path:
 
 
 def register_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
-    """Add points that are about to be evaluated to the list in a sweep's folder."""
+    """Add points to the list of test evaluations, before these points are evaluated."""
     path = sweep_dir / FILE
     lines = path.read_bytes() if path.exists() else b""
     for point in points:
@@ -93,7 +95,10 @@ def register_test_evaluations(sweep_dir: Path, points: Sequence[Point]) -> None:
 
 
 def digest_training_code(inputs: dict[str, str]) -> str:
-    """Return 12 digits of the digest of the training code in a point's inputs."""
+    """Return the first 12 digits of a digest of all the code that trains a point.
+
+    inputs: the inputs of the point, see provenance.py.
+    """
     trained = provenance.select_training_inputs(inputs)
     names = [name for name in sorted(trained) if name.startswith(("cells ", "code "))]
     code = [trained[name] for name in names]
@@ -103,8 +108,10 @@ def digest_training_code(inputs: dict[str, str]) -> str:
 def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
     """Read a sweep's list of test evaluations, the oldest first.
 
-    It includes points that are no longer in the sweep's file, or that have been trained
-    again since. Raises InvalidFile if the list is damaged.
+    The list includes points that were later removed from the sweep's file or trained
+    again.
+
+    Raises InvalidFile if the list is damaged.
     """
     path = sweep_dir / FILE
     lines = path.read_bytes().splitlines() if path.exists() else []
@@ -118,21 +125,25 @@ def read_test_evaluations(sweep_dir: Path) -> list[TestEvaluation]:
 def describe_test_evaluations(
     evaluations: Sequence[TestEvaluation], selected: Sequence[str]
 ) -> list[str]:
-    """Count the evaluated configurations, and say if the selected one came first.
+    """Return sentences about the configurations that were evaluated on the test images.
+
+    The sentences say how many configurations were evaluated, and whether the selected
+    configuration was the first.
 
     evaluations: all evaluations of a sweep, the oldest first.
     selected: the ids of the points of the selected configuration.
 
-    A configuration that was trained again with other code counts as another one.
+    If a configuration was trained again with other code, it counts as another one.
     """
     keys = [(make_config_key(each.parameters), each.code) for each in evaluations]
     different = list(dict.fromkeys(keys))
     count = len(different)
     lines = [f"configurations of this sweep, evaluated on the test images: {count}"]
-    # It may have been evaluated with several versions of the code. The last one counts.
+    # The selected configuration may have been evaluated several times, with different
+    # versions of the code. The last evaluation counts.
     own = [keys[i] for i, each in enumerate(evaluations) if each.point in selected]
     if own:
-        before = different.index(own[-1])  # how many were evaluated before it
+        before = different.index(own[-1])  # the number of earlier configurations
         unseen = "of images that this sweep had not seen"
         if before == 0:
             lines.append(f"The selected one was the first: its accuracy is {unseen}.")

@@ -1,4 +1,4 @@
-"""Train the remaining points of a sweep, evaluate the selected ones, and report."""
+"""Run a sweep: train its points, evaluate the selected ones, and write the report."""
 
 import importlib.util
 import logging
@@ -26,7 +26,7 @@ from pipeline.sweeps.progress import Progress, log_state
 from pipeline.sweeps.sweep import Point, Sweep, prepare_sweep
 from pipeline.sweeps.table import make_table
 
-RESULTS_INTERVAL = 10.0  # seconds between two versions of results.csv
+RESULTS_INTERVAL = 10.0  # seconds until results.csv is written again
 
 log = logging.getLogger(__name__)
 
@@ -41,22 +41,28 @@ def run_sweep(
     with_report: bool = True,
     dry_run: bool = False,
 ) -> pd.DataFrame:
-    """Train the remaining points of a sweep, and return its table.
+    """Train the remaining points of a sweep, and return the table of all points.
 
-    source: the YAML file, its content, or a sweep from `prepare_sweep`.
-    sweep_dir: by default runs/sweeps/NAME; ignored if the source is a Sweep.
-    workers: how many points to train at a time here; by default one for each core.
-    scheduler: the address of a Dask scheduler to use instead.
-    retry_failed: whether to train failed points, too.
-    dry_run: whether only to log what would be trained.
+    The function also selects the best configuration, evaluates its points on the test
+    images, and writes the report of the sweep.
 
-    Raises InvalidInput before anything starts. Raises CommandFailed if another command
-    uses the folder, if a worker cannot train the points, if points have failed, if a
-    selected one cannot be evaluated, or if the code has changed meanwhile. Finished
-    points are kept.
+    source: the YAML file, a mapping with its content, or a sweep from `prepare_sweep`.
+    sweep_dir: the sweep's folder, by default runs/sweeps/NAME. It is ignored if the
+        source is a Sweep.
+    workers: how many points to train at a time on this machine; by default one for each
+        core.
+    scheduler: the address of a Dask scheduler, to train on its cluster instead.
+    retry_failed: whether to train failed points again.
+    with_report: whether to write the report.
+    dry_run: whether only to log how many points would be trained.
+
+    Raises InvalidInput if the sweep cannot be started. In this case nothing has been
+    trained. Raises CommandFailed if another command uses the folder, if a worker cannot
+    train the points, if points have failed, if a selected point cannot be evaluated, or
+    if the code was changed after the command started. Finished points are kept.
     """
     if scheduler and not importlib.util.find_spec("distributed"):
-        problem = "A sweep on a Dask cluster needs distributed, which is not installed"
+        problem = "A Dask cluster needs the package distributed, which is not installed"
         advice = "(uv) pip install -e '.[cluster]' in the project's folder adds it"
         raise InvalidInput(f"{problem}: {advice}.")
     sweep = source if isinstance(source, Sweep) else prepare_sweep(source, sweep_dir)
@@ -88,7 +94,8 @@ def open_trainer(
 ) -> Iterator[training.Submit]:
     """Yield a function that starts to train a point, here or on a Dask cluster.
 
-    jobs: the points to train. workers, scheduler: see `run_sweep`.
+    jobs: the points to train.
+    workers, scheduler: see `run_sweep`.
     """
     if jobs and scheduler:
         # Imported here, because importing distributed takes half a second.
@@ -102,21 +109,23 @@ def open_trainer(
         if jobs:
             from pipeline.execution import notebooks  # see `runs.execute_stages`
 
-            # The code is the same for each source.
+            # The inputs of each source of images have the same digests of code.
             notebooks.check_loaded_code(next(iter(sweep.inputs.values())))
-        with open_thread_pool(workers or cpu_count()) as threads:  # idle without jobs
+        with open_thread_pool(workers or cpu_count()) as threads:  # unused without jobs
             yield lambda *job: threads.submit(training.train_point, *job)
 
 
 def train_points(
     sweep: Sweep, jobs: Sequence[Point], workers: int | None, scheduler: str | None
 ) -> None:
-    """Train the points in `jobs`, and record each as soon as it has ended.
+    """Train points, and record the result of each point as soon as it has ended.
 
+    jobs: the points to train.
     workers, scheduler: see `run_sweep`.
 
-    sweep.json is written before the first point is trained. From then on, results of
-    other code count as outdated. If no point can be trained, the old sweep.json stays.
+    sweep.json is written before the first point is trained. From then on, results that
+    were made with other code count as outdated. If no point can be trained, the old
+    sweep.json stays.
     """
     progress = Progress(sweep, len(jobs))
     written_at = time.monotonic()
@@ -137,7 +146,7 @@ def train_points(
                     write_results(sweep)
                     written_at = time.monotonic()
                 progress.log_point(point)
-    finally:  # after all training has ended, also on Ctrl-C
+    finally:  # after all training has ended, also after Ctrl-C
         for point in jobs:
             begun = point.folder.find_record()
             if begun and begun.status == Status.RUNNING:
@@ -149,7 +158,8 @@ def train_points(
 def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:
     """Write sweep.json, helpers.py.txt and README.txt, and delete the report.
 
-    If there are no jobs and the sweep has not changed, all these files stay.
+    has_jobs: whether there are points to train. If there are none, and if the sweep has
+        not changed, the function does nothing.
     """
     record, before = sweep.to_record(), None
     with suppress(InvalidFile):
@@ -171,11 +181,14 @@ def write_results(sweep: Sweep) -> pd.DataFrame:
 
 
 def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, bool]:
-    """Evaluate the selected configuration, and no others, on the test images.
+    """Select a configuration, and evaluate its points on the test images.
+
+    Points of other configurations are not evaluated. Points that have already been
+    evaluated are not evaluated again.
 
     at_a_time: how many points to evaluate at once.
 
-    Return the table, and whether any of its points had to be evaluated.
+    Return the table of all points, and whether any point had to be evaluated.
     """
     found = make_table(sweep)
     best, reason = table.select_configuration(found, sweep.definition)
@@ -194,7 +207,8 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
         try:
             evaluation.evaluate_points(sweep, left, at_a_time)
         except (InvalidInput, NotebookFailed) as error:
-            raise CommandFailed(f"All points are kept, but: {error}") from error
+            problem = "All points are kept, but one cannot be evaluated"
+            raise CommandFailed(f"{problem}: {error}") from error
         found = write_results(sweep)
     own = found[found["id"].isin(table.find_points(found, best))]
     log.info(f"its test accuracy: {own['test_accuracy'].mean():.4f}{seeds}")
@@ -202,7 +216,7 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
 
 
 def write_report(sweep: Sweep) -> Path:
-    """Execute sweep.ipynb for a sweep in its current state, and write its report.
+    """Execute sweep.ipynb for a sweep in its current state, and write the report.
 
     Return the path of the report.
     """
@@ -220,7 +234,7 @@ def write_report(sweep: Sweep) -> Path:
 
 
 def _describe_place(sweep: Sweep) -> str:
-    """Describe when and where points were trained, and how long it took."""
+    """Return a text that says when and where points were trained, and for how long."""
     records = [point.record for point in sweep.points.values() if point.record]
     if not records:
         return ""

@@ -1,4 +1,4 @@
-"""Log the progress of a sweep, and how much of it is left."""
+"""Log how many points of a sweep have ended, and how long the others will take."""
 
 import logging
 import time
@@ -15,7 +15,12 @@ log = logging.getLogger(__name__)
 
 
 def log_state(sweep: Sweep, remaining: int) -> None:
-    """Log how many points are done and remain, and NOTE for a changed helpers.py."""
+    """Log how many points of a sweep are done, and how many remain to be trained.
+
+    If points remain and helpers.py is not the published one, NOTE is also logged.
+
+    remaining: the number of points to train.
+    """
     statuses = [point.status for point in sweep.points.values()]
     done = statuses.count(Status.DONE)
     failed = len(statuses) - done - remaining
@@ -27,7 +32,7 @@ def log_state(sweep: Sweep, remaining: int) -> None:
 
 
 class Progress:
-    """Log each point when its training has ended, and how long the others will take.
+    """Log a line for each point that has ended, with an estimate of the remaining time.
 
     total: the number of points to train.
     """
@@ -49,9 +54,11 @@ class Progress:
         log.info(f"{when} {point.id} {point.status}: {result}{left}")
 
     def _describe_time_left(self) -> str:
-        """Describe how long the other points will take, from the third point on.
+        """Return a text that says how long the other points will take.
 
-        The first point is not counted in the rate, because it also loads all code.
+        The text is empty for the first two points and for the last point. The first
+        point also loads all code, so the rate is measured from the end of the first
+        point.
         """
         now = time.monotonic()
         self.first_at = self.first_at or now

@@ -1,4 +1,4 @@
-"""Write the sentences of sweep.ipynb, and draw its plot."""
+"""Write sentences about a sweep for sweep.ipynb, and draw the plot of this notebook."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +16,16 @@ from pipeline.sweeps.sweep import Point
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 0.8}
-MAX_DRAWN = 200  # configurations in a plot
-MAX_TICKS = 8  # values that stand side by side on an axis
+MAX_DRAWN = 200  # the most configurations in a plot
+MAX_TICKS = 8  # the most values that get a tick each
 
 
 def find_remarks(points: Iterable[Point]) -> list[str]:
-    """Return remarks about the points' code: their notes, and a changed helpers.py."""
+    """Return remarks about the code that trained the points.
+
+    The remarks are the notes in the points' records. If any of these points was not
+    trained with the published helpers.py, another remark says so.
+    """
     records = [point.record for point in points if point.record]
     remarks = {record.note for record in records if record.note}
     if not all(has_published_helpers(record.inputs) for record in records):
@@ -34,9 +38,13 @@ def find_remarks(points: Iterable[Point]) -> list[str]:
 def describe_extremes(
     selected: pd.Series, ranking: pd.DataFrame, parameter_names: Iterable[str]
 ) -> list[str]:
-    """Describe the parameters whose selected value is the smallest or largest tried.
+    """Return a line for each parameter whose selected value is the smallest or largest.
 
-    Of two values, one is always the largest, so at least three values are needed.
+    selected: the selected configuration, a row of the ranking.
+
+    The value is compared with all values of the parameter in the ranking. Parameters
+    with fewer than three different values are left out, because one of two values is
+    always the largest.
     """
     edges = []
     for name in parameter_names:
@@ -52,7 +60,15 @@ def describe_extremes(
 
 
 def describe_overlap(selected: pd.Series, ranking: pd.DataFrame) -> list[str]:
-    """Say how many other configurations overlap with the selected one's range."""
+    """Return a line that counts configurations with results like the selected one's.
+
+    selected: the selected configuration, a row of the ranking.
+
+    The line counts the configurations whose range overlaps with the range of the
+    selected configuration. A range goes from the lowest to the highest result over the
+    seeds. If no range overlaps, or if all results of the selected configuration are
+    equal, no line is returned.
+    """
     low, high = selected[["lowest", "highest"]]
     others = ranking[ranking["configuration"] != selected["configuration"]]
     count = sum((others["lowest"] <= high) & (others["highest"] >= low))
@@ -63,13 +79,13 @@ def describe_overlap(selected: pd.Series, ranking: pd.DataFrame) -> list[str]:
 
 
 def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
-    """Describe a metric's mean over the seeds, and how certain it is.
+    """Return a text with the mean of a metric over the seeds, and with its uncertainty.
 
-    values: the value of each seed; their range is included.
+    values: the value of the metric for each seed. The text includes their range.
     images: the number of images that each value was measured on.
 
-    For an accuracy, its standard error with this number of images is added. The error
-    is not 0, even if all images are classified correctly.
+    For an accuracy, the text also has the standard error of a measurement on this
+    number of images. The error is not 0, even if all images are classified correctly.
 
     Source: A. Agresti and B. Coull (1998), The American Statistician 52, 119-126.
     """
@@ -94,11 +110,13 @@ def draw_configurations(
 ) -> Figure:
     """Draw the metric of all configurations, in one panel for each parameter.
 
-    selected: the key of the configuration that a large dot marks.
-    drawn: the distributions that parameters were drawn from.
+    parameter_names: the parameters, in the order of their panels.
+    selected: the key of the selected configuration, which gets a large dot.
+    drawn: the distributions of parameters that were drawn at random, by name.
 
-    A line joins configurations that differ only in that parameter. A bar reaches from
-    the lowest to the highest result of the seeds. A hollow dot means a missing seed.
+    A line joins configurations that differ only in the parameter of the panel. A bar
+    goes from the lowest to the highest result of the seeds. A dot is hollow if a result
+    of the configuration is missing.
     """
     table = ranking.dropna(subset="mean").head(MAX_DRAWN).set_index("configuration")
     figure = plt.figure(figsize=(5, 2.8 * len(parameter_names)), layout="constrained")
@@ -118,9 +136,11 @@ def draw_configurations(
 def _place_values(
     ax: Axes, values: pd.Series, distribution: Distribution | None
 ) -> pd.Series:
-    """Set the ticks or scale of a panel's x axis; return the places of values on it.
+    """Prepare the x axis of a panel, and return the place of each value on this axis.
 
-    If there are only a few different values, their places are 0, 1, 2, ...
+    If there are at most MAX_TICKS different values, their places are 0, 1, 2, ..., and
+    each has a tick. Otherwise the values are the places, and the axis is logarithmic if
+    the values were drawn from a log_uniform distribution.
     """
     different = sorted(values.unique())
     if len(different) <= MAX_TICKS:

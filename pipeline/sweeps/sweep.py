@@ -1,6 +1,6 @@
-"""Represent a sweep: its definition, its folder, its points, and what they need.
+"""Define the classes of a sweep and of its points.
 
-`prepare_sweep` makes a sweep from a YAML file, and `read_sweep` reads one that has been
+`prepare_sweep` makes a sweep from a YAML file. `read_sweep` reads a sweep that has been
 started.
 """
 
@@ -30,11 +30,13 @@ ADVICE = "Run the sweep: python -m pipeline sweep FILE.yaml"
 
 @dataclass(eq=False)
 class Point:
-    """One point of a sweep, with its record if it has been run.
+    """One point of a sweep.
 
-    expected_record: the record it would get if it were trained and evaluated now.
-    changes: how its record differs from the expected one in what training depends on.
-        If there are any changes, the point is outdated.
+    expected_record: the record that the point would get if it were trained and
+        evaluated now.
+    record: the record of the point so far, or None if the point has not been run.
+    changes: the differences between the two records in what training depends on. If
+        there are any changes, the point is outdated.
     """
 
     parameters: Parameters
@@ -49,18 +51,19 @@ class Point:
 
     @property
     def training_record(self) -> RunRecord:
-        """Return the record with which the point's training would begin now."""
+        """Return the record with which the training of the point would begin now."""
         inputs = provenance.select_training_inputs(self.expected_record.inputs)
         return self.expected_record.replace(inputs=inputs)
 
     @property
     def status(self) -> Status | None:
+        """Return the status of the point, or None if the point has not been run."""
         if self.changes:
             return Status.OUTDATED
         return self.record.status if self.record else None
 
     def read_record(self) -> None:
-        """Read the point's record, and compare it with the one it would get now."""
+        """Read the point's record, and find how it differs from the expected record."""
         self.record, self.changes = self.folder.find_record(), []
         if self.record:
             self.changes = provenance.list_changes(self.record, self.training_record)
@@ -68,9 +71,10 @@ class Point:
     def record_result(
         self, record: RunRecord, files: Mapping[str, bytes] | None = None
     ) -> None:
-        """Store the point's record in this object and in its folder.
+        """Store a new record of the point in this object and in the point's folder.
 
-        files: the files that a worker of a cluster has sent, by name.
+        files: the contents of the files that a worker of a cluster has sent, by name.
+            They replace the files in the folder.
         """
         if files:
             self.folder.clear()
@@ -80,9 +84,10 @@ class Point:
         self.folder.write_record(record)
 
     def find_metrics(self) -> Metrics | None:
-        """Return the point's metrics on the test images, or None if it has none.
+        """Return the point's metrics on the test images, or None if there are none.
 
-        Metrics do not count if other code or another 03_evaluate has measured them.
+        Metrics that were measured with other code or with another 03_evaluate do not
+        count.
         """
         if self.status != Status.DONE or not self.record:
             return None
@@ -92,16 +97,19 @@ class Point:
             return None
         try:
             return self.folder.read_metrics()
-        except InvalidFile:  # it is missing or damaged
+        except InvalidFile:  # metrics.json is missing or damaged
             return None
 
 
 class Sweep:
-    """A sweep: its definition, its folder, its points, and what they need.
+    """A sweep: its definition, its folder, its points, and what the points need.
 
-    points: the parameters of each point, by its id.
-    inputs: what training and evaluation depend on, for each source of images.
-    images: the images of each source; none if the sweep is only read.
+    path: the folder of the sweep.
+    points: the parameters of each point, by the id of the point.
+    inputs: what training and evaluation depend on (see provenance.py), by the source of
+        the images.
+    warnings: warnings about the images.
+    images: the images, by their source. A sweep that is only read needs no images.
     """
 
     def __init__(
@@ -146,20 +154,21 @@ class Sweep:
         )
 
     def find_jobs(self, retry_failed: bool) -> list[Point]:
-        """Return the points to train, outdated ones last; log why they are outdated.
+        """Return the points to train, with outdated points last.
 
-        Their old results no longer count. The records of all points are read first.
+        The function first reads the records of all points. For outdated points, it logs
+        the reason. Earlier results of the returned points no longer count.
 
-        retry_failed: whether to train failed points, too.
+        retry_failed: whether to train failed points again.
         """
         unfinished: list[Point] = []
         outdated: list[Point] = []
         reasons = Counter[str]()
-        # A process that died may have been killed, and can succeed the next time.
+        # If a process died because it was killed, the next one may succeed.
         left = [*UNFINISHED, Status.DIED]
         if retry_failed:
             left.append(Status.FAILED)
-            if not self.definition.random:  # in a search, divergence is a result
+            if not self.definition.random:  # divergence is a result of a search
                 left.append(Status.DIVERGED)
         for point in self.points.values():
             point.read_record()
@@ -173,7 +182,7 @@ class Sweep:
                 reasons[point.changes[0]] += 1
                 outdated.append(point)
             elif point.status in left:
-                point.record = None  # how it ended before no longer counts
+                point.record = None  # its earlier result no longer counts
                 unfinished.append(point)
         for reason, count in reasons.items():
             which = "1 point is" if count == 1 else f"{count} points are"
@@ -181,14 +190,20 @@ class Sweep:
         return unfinished + outdated
 
     def split_images(self, values: Parameters) -> Data:
-        """Return the three sets of images of the point that has these parameters."""
+        """Return the training, validation and test images of a point.
+
+        values: the parameters of the point.
+        """
         sizes = values.num_samples, values.num_validation
         return data.split_data(self.images[values.source], *sizes)
 
     def make_training_data(self, values: Parameters) -> bytes:
-        """Return the bytes of data.npz to train the point that has these parameters.
+        """Return the bytes of the data.npz that a point is trained with.
 
-        Points with the same images share these bytes, which contain no test images.
+        values: the parameters of the point.
+
+        The data.npz contains no test images. Points with the same images share its
+        bytes.
         """
         key = values.source, values.num_samples, values.num_validation
         if key not in self._contents:
@@ -199,12 +214,16 @@ class Sweep:
 def prepare_sweep(
     source: Path | str | Mapping[str, Any], sweep_dir: str | None = None
 ) -> Sweep:
-    """Check a sweep, and collect what its points need: images, code and versions.
+    """Check the definition of a sweep, and collect what the points need.
 
-    source: the YAML file, or its content.
-    sweep_dir: the folder of the sweep; by default runs/sweeps/NAME.
+    The points need images, code and versions of packages. Each source of images is
+    loaded only once.
 
-    Each source is loaded once. Raises InvalidInput before anything is written.
+    source: the YAML file, or a mapping with its content.
+    sweep_dir: the folder of the sweep, by default runs/sweeps/NAME.
+
+    Raises InvalidInput if the definition, the folder or the images cannot be used. This
+    function writes no files.
     """
     definition = read_definition(Path(source) if isinstance(source, str) else source)
     path = paths.BASE / (sweep_dir or paths.RUNS / "sweeps" / definition.name)
@@ -224,7 +243,7 @@ def prepare_sweep(
 
 
 def read_sweep(sweep_dir: Path | str) -> Sweep:
-    """Read a sweep that has been started, and the records of its points.
+    """Read a sweep that has been started, with the records of its points.
 
     Raises InvalidFile if sweep.json is missing or damaged.
     """

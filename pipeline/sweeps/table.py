@@ -1,4 +1,4 @@
-"""Make the table of a sweep, with a row for each point; rank its configurations.
+"""Make the table of a sweep's points, and rank the configurations of the sweep.
 
 Configurations are compared by their mean over the seeds, because a single seed can be
 lucky.
@@ -22,7 +22,7 @@ NOT_RUN = "not run"
 LEFT = (NOT_RUN, *filter(None, UNFINISHED))  # statuses of points that have not ended
 # What to do about points that ended with these statuses.
 ADVICE = {
-    Status.DIED: "Give the same command again to train dead points once more, or "
+    Status.DIED: "Give the same command again to retry points that died, or "
     "remove them from the file",
     Status.FAILED: "The option --retry-failed trains failed points again",
     Status.DIVERGED: "The same parameters diverge again: change them",
@@ -35,13 +35,13 @@ def make_config_key(parameters: Any) -> str:
 
 
 def make_table(sweep: Sweep) -> pd.DataFrame:
-    """Return a row for each point, in the order of the points.
+    """Return the table of a sweep, with a row for each point.
 
-    A row has the point's configuration, status, parameters, metrics and times. Unknown
-    values are None, or NaN if they are numbers.
+    A row has the id of the point, the key of its configuration, its status, parameters,
+    metrics and times. Unknown values are None, or NaN if they are numbers.
     """
     table = pd.DataFrame(map(_make_row, sweep.points.values()))
-    # Until a point has ended, pandas does not recognise these as numbers and times.
+    # Before a point has ended, pandas cannot tell that these are numbers and times.
     numbers = [name for name in RESULTS if name != "weights_sha256"]
     table = table.astype(dict.fromkeys(numbers, float))
     table["started"] = pd.to_datetime(table["started"], utc=True)
@@ -63,16 +63,20 @@ def _make_row(point: Point) -> dict[str, object]:
 def rank_configurations(
     table: pd.DataFrame, definition: SweepDefinition
 ) -> pd.DataFrame:
-    """Return a row for each configuration of a sweep's table, the best first.
+    """Return a table with a row for each configuration of a sweep, the best first.
 
-    A row has the parameters except the seed, the number of its `points`, the number of
-    `seeds` that have finished, and the `mean`, the `lowest` and the `highest` value of
-    the metric over these seeds. A configuration is `complete` if all its points have
-    finished and there are as many of them as in most configurations.
+    table: the table of the sweep's points, from `make_table`.
 
-    Complete configurations come first, because fewer seeds may favour the others. Then
-    the mean decides and, if means are equal, the other metric of the same images. Equal
-    configurations keep their order, and those without any finished point come last.
+    A row has the parameters except the seed, the number of `points` of the
+    configuration, the number of `seeds` that have finished, and the `mean`, the
+    `lowest` and the `highest` value of the metric over these seeds. A configuration is
+    `complete` if all its points have finished, and if it has at least as many points as
+    most configurations have.
+
+    Complete configurations come first, because the mean of a few seeds may be lucky.
+    Then the mean decides. If two means are equal, the other metric of the same images
+    decides. Configurations that are equal in both metrics keep their order.
+    Configurations without a finished point come last.
     """
     split, _, measure = definition.select.partition("_")
     other = f"{split}_{'accuracy' if measure == 'error' else 'error'}"
@@ -82,7 +86,7 @@ def rank_configurations(
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
     has_all = ranking["seeds"] == ranking["points"]
-    usual = ranking["points"].mode().max()  # the largest of several modes
+    usual = ranking["points"].mode().max()  # the largest, if several are usual
     ranking["complete"] = has_all & (ranking["points"] >= usual)
     for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
         ranking[name] = done[definition.select].agg(end).reindex(ranking.index)
@@ -98,9 +102,10 @@ def rank_configurations(
 
 
 def _make_sort_key(means: pd.Series, metric: str) -> pd.Series:
-    """Return means, with the sign changed if necessary, so that the best is smallest.
+    """Return numbers that sort the means of a metric, with the best mean first.
 
-    They are rounded, because a sum in another order differs in its last digits.
+    The numbers are the means, or the negative means if the metric is an accuracy. They
+    are rounded, because the last digits of a mean depend on the order of its values.
     """
     return (means if metric.endswith("error") else -means).round(12)
 
@@ -108,20 +113,22 @@ def _make_sort_key(means: pd.Series, metric: str) -> pd.Series:
 def select_configuration(
     table: pd.DataFrame, definition: SweepDefinition
 ) -> tuple[pd.Series | None, str]:
-    """Return the best configuration (a row of the ranking) and a reason.
+    """Return the best configuration, and the reason why it cannot be selected yet.
 
-    The reason says why the configuration cannot be selected yet, and is "" if it is
-    selected. If the sweep has not ended, the best configuration so far is returned. If
-    there is nothing to select, it is None. Only complete ones are selected. If a point
-    has died, nothing is selected, because the next start of the sweep trains that point
-    again, and may select another configuration.
+    The configuration is a row of the ranking. If the configuration is selected, the
+    reason is "". Before all points have ended, the best configuration so far is
+    returned with a reason. In all other cases, None is returned with a reason.
+
+    Only complete configurations are selected. If a point has died, nothing is selected:
+    the next start of the sweep trains this point again, and may then select another
+    configuration.
     """
     best = rank_configurations(table, definition).iloc[0]
     if best["seeds"] == 0:
         return None, "Nothing is selected: no point has finished"
     if table["status"].isin(LEFT).any():
         done = sum(table["status"] == Status.DONE)
-        return best, f"leads so far, of {done} of {len(table)} points"
+        return best, f"only {done} of {len(table)} points have finished"
     died = table[table["status"] == Status.DIED]
     if len(died):
         point = died.iloc[0]
@@ -136,20 +143,23 @@ def select_configuration(
 
 
 def find_points(table: pd.DataFrame, best: pd.Series) -> list[str]:
-    """Return the ids of the finished points of a configuration, such as the best."""
+    """Return the ids of the finished points of a configuration.
+
+    best: the configuration, a row of the ranking.
+    """
     done = table[table["status"] == Status.DONE]
     return list(done.loc[done["configuration"] == best["configuration"], "id"])
 
 
 def find_varied(table: pd.DataFrame) -> list[str]:
-    """Return the parameters, other than the seed, that differ among the points."""
+    """Return the names of parameters, except the seed, that differ between points."""
     return [name for name in CONFIGURATION if table[name].nunique() > 1]
 
 
 def has_failed(table: pd.DataFrame, definition: SweepDefinition) -> pd.Series:
     """Return, for each point of a sweep's table, whether it ended without a result.
 
-    If a candidate of a random search diverges, that counts as a result.
+    In a random search, divergence counts as a result.
     """
     not_failed = [*LEFT, Status.DONE]
     if definition.random:
@@ -158,13 +168,16 @@ def has_failed(table: pd.DataFrame, definition: SweepDefinition) -> pd.Series:
 
 
 def describe_values(row: pd.Series, parameter_names: Sequence[str]) -> str:
-    """Return the values of these parameters in a row of a table, as text."""
+    """Return the values of some parameters as text.
+
+    row: a row of the table of points or of the ranking.
+    """
     values = {name: row[name] for name in parameter_names}
     return format_parameters(values) or "the only configuration"
 
 
 def describe_seeds(best: pd.Series) -> str:
-    """Describe a configuration's seeds: ", mean of 3 seeds", ", 2 of 3 seeds" or ""."""
+    """Return a text about the seeds: ", mean of 3 seeds", ", 2 of 3 seeds" or ""."""
     if best["seeds"] < best["points"]:
         return f", {best['seeds']} of {best['points']} seeds"
     return f", mean of {best['seeds']} seeds" if best["seeds"] > 1 else ""
@@ -173,16 +186,22 @@ def describe_seeds(best: pd.Series) -> str:
 def describe_selection(
     best: pd.Series | None, reason: str, parameter_names: Sequence[str]
 ) -> str:
-    """Describe what `select_configuration` returned: a configuration and a reason."""
+    """Return a text about the configuration that `select_configuration` has returned.
+
+    best: the configuration, or None.
+    reason: the reason why the configuration is not selected, or "".
+    parameter_names: the parameters whose values the text has.
+    """
     if best is None:
         return reason
-    return f"{reason or 'selected'}: {describe_values(best, parameter_names)}"
+    which = f"{reason}, best so far" if reason else "selected"
+    return f"{which}: {describe_values(best, parameter_names)}"
 
 
 def describe_failures(table: pd.DataFrame, definition: SweepDefinition) -> str:
-    """Describe the points of a sweep's table that have failed, and what to do about it.
+    """Return a text that lists the points that have failed, and says what to do.
 
-    Points with equal errors share a line. At most 20 such lines are returned.
+    Points with the same status and error share a line. There are at most 20 such lines.
     """
     failed = table[has_failed(table, definition)]
     if failed.empty:  # all candidates of a search have diverged
@@ -204,7 +223,9 @@ def format_count(number: int, noun: str) -> str:
 
 
 def find_selected(run_dir: str) -> list[str]:
-    """Return the folders of a sweep's selected points, or the folder of a run itself.
+    """Return the folders of the selected points of a sweep.
+
+    run_dir: the folder of a sweep, or the folder of a run, which is returned as it is.
 
     Raises InvalidFile if the sweep has not ended, or has nothing to select.
     """

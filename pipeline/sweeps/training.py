@@ -1,6 +1,7 @@
-"""Train a point of a sweep. A point is a run of which only 02_train is executed.
+"""Train a point of a sweep.
 
-If its sweep selects the point, it is evaluated later.
+A point is a run of which only the notebook 02_train is executed. If its sweep selects
+the point, 03_evaluate is executed later.
 """
 
 import time
@@ -16,21 +17,26 @@ from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import TRAINING
 
-# The record of a point that has been trained, and its files if they are elsewhere.
+# The record of a point that has been trained, and the contents of its files by name.
+# There are files only if a worker of a cluster has trained the point.
 Trained = tuple[RunRecord, dict[str, bytes]]
-# A function that starts to train a point, with the arguments of `train_point`.
+# A function that starts to train a point. It has the arguments of `train_point`.
 Submit = Callable[[RunFolder, RunRecord, bytes], "Future[Trained]"]
 
 
 def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Trained:
-    """Execute 02_train in a point's folder; return the point's record, and no files.
+    """Execute 02_train in a point's folder, and return the point's new record.
 
-    record: the record with which training begins.
-    data_file: the bytes of data.npz, which is in the folder only during training.
+    record: the record of the point before training.
+    data_file: the bytes of data.npz. This file is in the folder only during training.
 
-    run.json says that the point is running until the caller writes the returned record.
-    If training fails, the failure is recorded, and no error is raised. Raises
-    CommandFailed if the project's code has changed since the command started.
+    The function also returns an empty mapping, because the point's files are already in
+    its folder.
+
+    Until the caller writes the returned record, run.json says that the point is
+    running. If training fails, the returned record has the status and the error, and no
+    error is raised. Raises CommandFailed if the project's code has changed since the
+    command started.
     """
     from pipeline.execution import notebooks  # see `runs.execute_stages`
 

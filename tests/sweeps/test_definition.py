@@ -179,8 +179,8 @@ SELECTIONS = {
     "nothing while one has died": ([*LOW, *HIGH, (2, 3, None)], "died", None, "died"),
     "no complete one": ([*LOW[:2], (1, 3, None)], "", None, "no configuration has"),
     "none that finished": ([(1, 1, None)], "", None, "no point has finished"),
-    "one not run": ([*LOW, (2, 1, None)], "not run", 1, "leads so far, of 3 of 4"),
-    "one outdated": ([*LOW, (2, 1, None)], "outdated", 1, "leads so far, of 3 of 4"),
+    "one not run": ([*LOW, (2, 1, None)], "not run", 1, "only 3 of 4 points"),
+    "one outdated": ([*LOW, (2, 1, None)], "outdated", 1, "only 3 of 4 points"),
 }
 
 

@@ -313,4 +313,4 @@ def test_verify_takes_the_selected_points_of_a_sweep_that_has_ended(
     for command in ("verify", out), ("compare", runs / "default", out):
         refused = pipeline(*command)
         assert refused.returncode == 2
-        assert "leads so far, of 3 of 4" in refused.stderr
+        assert "only 3 of 4 points have finished" in refused.stderr

@@ -84,10 +84,11 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     for refused in (("verify", out), ("compare", out, out)):
         code, output = changing.run(*refused)
         assert code == 2
-        assert "leads so far, of 1 of 4" in output
+        assert "only 1 of 4 points have finished" in output
     assert changing.run("report", out)[0] == 0
     page = (out / "report.html").read_text()
-    assert "leads so far, of 1 of 4 points: learning_rate 0.005" in page
+    words = "only 1 of 4 points have finished, best so far: learning_rate 0.005"
+    assert words in page
 
     code, output = changing.run(*command)
     assert code == 0, output
