@@ -112,7 +112,7 @@ def compute_contributions(
 def compute_gradient_times_input(
     inputs: np.ndarray, weights: Weights, mask: np.ndarray
 ) -> np.ndarray:
-    """Return each pixel's gradient for each score, times the pixel: (784, 10).
+    """Return the gradient of each score, multiplied by the inputs: (784, 10).
 
     inputs, mask: see `compute_contributions`.
 

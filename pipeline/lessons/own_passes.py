@@ -114,9 +114,10 @@ def check_backward(
 
 
 def replace_incorrect(forward: Pass, backward: Pass) -> tuple[Pass, Pass]:
-    """Return a student's two passes, each replaced by the true pass if it is incorrect.
+    """Return the forward and the backward pass with which to train.
 
-    The function also prints which passes it returns.
+    A student's pass is returned if it is correct, or else the pass of helpers.py. The
+    function also prints which passes it returns.
     """
     chosen = []
     for name, mine, theirs, names in (

@@ -104,10 +104,11 @@ def print_error(function: Pass, error: Exception) -> None:
 
 
 def find_line(function: Pass, error: Exception) -> tuple[str, dict[str, Any]]:
-    """Return the line of a student's function that has raised an error, and its values.
+    """Return the line of a student's function that has raised an error.
 
-    The values are those of the names in that line, by name. Only arrays are included,
-    and each `...` that the student has not replaced yet.
+    Also return the values of the variables in that line, by name. Only arrays are
+    included, and each `...` that the student has not replaced yet. If the error was not
+    raised inside the function, return "" and {}.
     """
     code = getattr(function, "__code__", None)
     frames = [*traceback.walk_tb(error.__traceback__)]

@@ -23,8 +23,9 @@ STYLE = (
 def fold_answer() -> None:
     """Fold what the current cell prints and displays.
 
-    The printed text comes first in the fold, and pictures and tables follow below it.
-    Nothing is folded if the cell fails, or if the code does not run in IPython.
+    Call this function at the beginning of a cell. The printed text comes first in the
+    fold, and pictures and tables follow below the text. Nothing is folded if the cell
+    fails, or if the code does not run in IPython.
     """
     shell = get_ipython()
     if shell is None:

@@ -1,4 +1,4 @@
-"""Read a notebook, choose the cells that its page shows, and fold its first cells."""
+"""Read notebooks, choose the cells that a page shows, and fold the set-up cells."""
 
 import re
 from pathlib import Path

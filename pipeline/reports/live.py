@@ -1,4 +1,4 @@
-"""Collect the scripts and data with which a page classifies drawings and trains.
+"""Collect the scripts and data of a page that classifies drawings and trains networks.
 
 The report of a run is such a page, and so is the page of a lesson.
 """
@@ -106,7 +106,7 @@ def pack_bytes(content: bytes) -> str:
 
 
 def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
-    """Return the values with which report.html.j2 classifies drawings and trains.
+    """Return the values that report.html.j2 needs for classifying and for training.
 
     The value `run` is the data of the page's scripts. Its list `networks` is empty if a
     page cannot classify drawings with the run's network. Its `training` is None if a

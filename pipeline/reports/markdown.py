@@ -66,7 +66,8 @@ class Renderer(IPythonRenderer):
     def table(self, text: str) -> str:
         """Render a table.
 
-        A table with three or more columns gets an element that scrolls on phones.
+        A table with three or more columns stands in an element of its own, which can be
+        scrolled on phones.
         """
         table = f"<table>\n{text}</table>\n"
         if len(re.findall("<t[hd][ >]", text.partition("</tr>")[0])) <= 2:

@@ -51,7 +51,7 @@ RUN_README = README.format(
     what="A run",
     files="""\
 report.html     the run as one page; begin here
-metrics.json    its metrics, and the SHA-256 of its weights
+metrics.json    the metrics, and the SHA-256 of the weights
 history.json    the metrics of each epoch
 model.npz       the weights
 answers.npz     the answers to the test images
@@ -68,8 +68,8 @@ results.csv             a row for each point: parameters, metrics, time, error
 test_evaluations.jsonl  each evaluation on the test images
 helpers.py.txt          the code of the network
 sweep.ipynb             the notebook of the page, as it was executed
-sweep.json              its definition and inputs
-ID/                     a point: weights, metrics of each epoch, notebooks, run.json""",
+sweep.json              the definition and the inputs of the sweep
+ID/                     each point: weights, metrics by epoch, notebooks, run.json""",
 )
 
 
@@ -85,7 +85,7 @@ def is_mnist(source: object, inputs: Mapping[str, str]) -> bool:
 
 
 def cite_images(source: object, inputs: Mapping[str, str]) -> str:
-    """Return who made images, and their licence.
+    """Return a text that names the authors and the licence of images.
 
     source, inputs: see `is_mnist`.
     """
@@ -100,7 +100,7 @@ def cite_images(source: object, inputs: Mapping[str, str]) -> str:
 def collect_credits(inputs: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return the credits for the images and the code of results, each credit once.
 
-    inputs: the digests of the inputs of a run, see `is_mnist`, by source of the images.
+    inputs: for each source of images, the digests of a run's inputs, see `is_mnist`.
     """
     texts = [cite_images(source, each) for source, each in inputs.items()]
     return [*dict.fromkeys(texts), cite_project()]

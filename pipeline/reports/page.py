@@ -181,7 +181,7 @@ def remove_dead_links(html: str) -> str:
 
 
 def choose_page_path(name: str) -> Path:
-    """Return a path in runs/reports for a page that shows something of the project.
+    """Return a path in runs/reports for a page, named after what the page shows.
 
     name: the path of what the page shows, or several paths joined by `_and_`.
 
