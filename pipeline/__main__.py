@@ -47,7 +47,10 @@ from pipeline.errors import PipelineError
 
 
 def call_main() -> int:
-    """Execute the command in sys.argv, print its error, and return its exit code."""
+    """Execute the command in sys.argv, and return its exit code.
+
+    If the command raises an error, the error is printed to stderr.
+    """
     try:
         name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
         main(prog_name=name, standalone_mode=False)
@@ -81,9 +84,9 @@ def raise_interrupted(number: int, frame: FrameType | None) -> None:
     """Raise Interrupted. This is the handler of the signals that end a command.
 
     All further signals are ignored. If the command is still running after
-    SECONDS_TO_END, an alarm ends it. That happens if the exception is lost, for
-    instance in a finalizer, or if the clean-up takes too long. Processes that execute
-    notebooks end when the command ends, see shell.py.
+    SECONDS_TO_END, an alarm ends the command: the exception may be lost, for instance
+    in a finalizer, or the clean-up may take too long. Processes that execute notebooks
+    end when the command ends, see shell.py.
     """
     set_signal_handler(signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: exit_at_once(128 + number))

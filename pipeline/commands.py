@@ -69,7 +69,7 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def echo_path(label: str, path: Path) -> None:
-    """Print a label and a path, which becomes relative to the current folder."""
+    """Print a label, and the path of a file relative to the current folder."""
     click.echo(f"{label}: {os.path.relpath(path)}")
 
 
@@ -168,7 +168,7 @@ def write_folder_page(path: Path, output: Path | None) -> Path:
     """Write the page of a run, a point or a sweep, and return the page's path.
 
     path: the folder of the run, the point or the sweep.
-    output: the path of the page. By default, the page goes into that folder.
+    output: the path of the page. By default, the page goes into the same folder.
     """
     folder = from_current_folder(str(path))
     is_sweep = (path / "sweep.json").exists()

@@ -1,7 +1,7 @@
 """Compare two finished runs or sweeps, which are called A and B.
 
-A sweep is represented by its selected points. The functions are called in compare.ipynb
-and, to make a page of this notebook, by the command `compare`.
+A sweep is represented by its selected points. compare.ipynb calls these functions. The
+command `compare` executes compare.ipynb, and makes a page of the executed notebook.
 """
 
 import logging
@@ -37,7 +37,7 @@ class Side:
     """One side of a comparison: a run, or the selected points of a sweep.
 
     name: the folder of the run or of the sweep.
-    folders: the folder of the run or of each selected point, by the seed.
+    folders: the folder of the run or of each selected point, by its seed.
     metrics: a table of the metrics in metrics.json, with a row for each seed.
     """
 
@@ -145,14 +145,14 @@ def read_shared_data(folders: Sequence[RunFolder]) -> Data:
 
 
 def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
-    """Return the mean difference second - first, and the ends of its interval.
+    """Return the mean difference second - first, and its confidence interval.
 
     first, second: the values of one metric, by seed.
 
     Runs with different seeds are assumed to be independent. If at least two seeds are
-    in both series, only the values for these seeds are used. They are compared in
-    pairs, and the confidence interval is Student's. Otherwise all values are used, and
-    the confidence interval is Welch's.
+    in both series, only the values for these seeds are used: the two values for a seed
+    form a pair, and the confidence interval is Student's. Otherwise all values are
+    used, and the confidence interval is Welch's.
     """
     # This import takes half a second, and a comparison of two runs does not need it.
     from scipy import stats

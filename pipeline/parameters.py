@@ -128,8 +128,8 @@ def describe_allowed(name: str) -> str:
 def find_range(name: str) -> dict[str, object]:
     """Return the range of a numeric parameter as attributes of an HTML input field.
 
-    HTML has no attribute for a bound that is itself not allowed, so this project uses
-    data-above and data-below for such bounds.
+    HTML has no attribute for an exclusive bound, such as "above 0", so this project
+    uses data-above and data-below.
     """
     field = Parameters.model_fields[name]
     limits = {"ge": "min", "le": "max", "gt": "data-above", "lt": "data-below"}
@@ -217,12 +217,13 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_assigned_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the parameters that a notebook declares, and those that papermill sets.
+    """Return the names that a notebook declares, and the names that papermill has set.
 
     cells: the code of the cells that have been executed, with the current cell last.
 
     The cell of parameters comes directly before the current cell. If papermill has
-    injected a cell, it comes between the two. Both begin with ``# Parameters``.
+    injected a cell, papermill's cell comes between these two. The cell of parameters
+    and papermill's cell begin with ``# Parameters``.
     """
     found: list[list[str]] = []
     for cell in reversed(cells[:-1]):
@@ -262,7 +263,7 @@ def describe_unknown_name(name: str) -> str:
 
 
 def describe_invalid(name: str, value: object) -> str:
-    """Return a message that quotes a wrong value, and says which are allowed."""
+    """Return a message that quotes a wrong value and says which values are allowed."""
     default = NotebookParameters.model_fields[name].default
     allowed = f"{describe_allowed(name)}. Its default is {default!r}."
     return f"{name} is {value!r}, but must be {allowed}"

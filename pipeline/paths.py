@@ -50,7 +50,7 @@ def from_current_folder(path: str) -> str:
 
 
 def hide_folders(text: str) -> str:
-    """Shorten the paths in a text, so that it names no folders of this machine.
+    """Shorten the paths in a text that are inside the project or the user's home.
 
     Paths inside the project become relative to the project. In all other paths, the
     user's home becomes ``~``.

@@ -42,7 +42,7 @@ class Status(StrEnum):
     DIVERGED: a metric or a weight was no longer a finite number.
     DIED: the process of a notebook ended before the notebook did.
     OUTDATED: the point was trained with other code, data or versions of packages than
-        its sweep has now.
+        the sweep uses now.
     """
 
     RUNNING = "running"
@@ -73,8 +73,8 @@ class _Record(BaseModel):
 class Epoch(_Record):
     """The metrics of one epoch of training.
 
-    They are measured on the training images, with dropout and without, and on the
-    validation images. If there are no validation images, their metrics are None.
+    The training metrics are measured with dropout and without, the validation metrics
+    without. If there are no validation images, the validation metrics are None.
     """
 
     train_error: Error
@@ -131,8 +131,8 @@ class RunRecord(_Record):
     duration_s: how long the run took. If the run continued from a checkpoint, this
         includes the time before the checkpoint.
     inputs: what the result depends on besides the parameters, see provenance.py.
-    metrics: the training metrics of a point. A point that has not been evaluated has no
-        metrics.json, so they are stored here.
+    metrics: the training metrics of a point. A point has no metrics.json until it is
+        evaluated on the test images.
     note: a copy of the note in the model, see `model.Model`.
     outputs: the SHA-256 of each result file, by the name of the file.
     origin: where the run was made or, if it was interrupted, where it last continued.

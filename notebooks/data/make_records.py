@@ -78,7 +78,7 @@ def list_placement() -> Iterator[Row]:
 
 
 def list_slip() -> Iterator[Row]:
-    """List the rows of slip.csv: seven networks, whose inactive units differ."""
+    """List the rows of slip.csv, which differ in what inactive units pass on."""
     three = "no cut", "slip", "true"
     parts = "ratchet alone", "all but the ratchet", "other gates", "old gates"
     for rate, block in itertools.product((0.5, 0.0), (1, 2)):
@@ -100,7 +100,7 @@ def list_blocks() -> Iterator[Row]:
 
 
 def list_dose() -> Iterator[Row]:
-    """List the rows of dose.csv: nine values of how much inactive units pass on."""
+    """List the rows of dose.csv: nine values of relu_grad_inactive."""
     doses = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
     for dose, rate, block in itertools.product(doses, (0.5, 0.0), (1, 2)):
         for seed in range(1, 9):

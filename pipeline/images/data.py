@@ -42,7 +42,7 @@ class Classes(tuple[str, ...]):
         return (*names, *["unused"] * (10 - len(self)))
 
     def to_arrays(self) -> Arrays:
-        """Return the array that stores the names in a file. Digits need no array."""
+        """Return the array to store in a file, by its name. Digits need no array."""
         return {} if self == DIGITS else {"classes": np.array(self)}
 
 
@@ -164,8 +164,8 @@ def split_data(data: Data, num_samples: int, num_validation: int) -> Data:
     num_validation: how many of the images after them become validation images.
 
     Raises InvalidInput if the source has too few training images. The message suggests
-    other numbers, which use all images: a fifth of them, but at most 1000, for
-    validation.
+    numbers that fit: a fifth of the images for validation, but at most 1000, and all
+    others for training.
     """
     x, y, end = data.x_train, data.y_train, num_samples + num_validation
     if end > len(x):

@@ -118,8 +118,8 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
     mass is moved to the centre of the image. A picture of 28 x 28 pixels that is light
     on dark is not changed.
 
-    Return the image, or None if the picture is blank, and whether the paper is in
-    shade: that is so if a whole side of the picture is ink.
+    Return two values. The first is the image, or None if the picture is blank. The
+    second is whether a whole side of the picture is ink, because its paper is in shade.
 
     Source: Y. LeCun et al. (1998), Gradient-based learning applied to document
     recognition, section III.A.
@@ -151,11 +151,12 @@ def to_mnist(grey: np.ndarray) -> tuple[np.ndarray | None, bool]:
 
 
 def _find_centred_slice(ink_per_line: np.ndarray) -> slice:
-    """Return the rows (or columns) of an image into which these rows have to be put.
+    """Return the rows of an image into which some rows of ink have to be copied.
 
-    ink_per_line: the sum of the ink in each of the rows that have to be put there.
+    ink_per_line: the sum of the ink in each row.
 
-    The centre of mass of the ink is then as close to CENTRE as possible.
+    The centre of mass of the ink is then as close to CENTRE as possible. The function
+    works in the same way for columns.
     """
     count = len(ink_per_line)
     centre = float(np.average(np.arange(count) + 0.5, weights=ink_per_line))
@@ -174,9 +175,9 @@ def split_and_mix(classes: Mapping[int, Sequence[np.ndarray]]) -> Arrays:
 
     classes: the images of each label.
 
-    Return the arrays of a source. The training images of all classes are mixed evenly,
-    because the last training images become the validation images: each class has about
-    the same share of them as of the first training images.
+    Return the arrays of a source. The training images of all classes are mixed evenly.
+    Each class therefore has about the same share of the first training images as of the
+    last training images, which become the validation images.
     """
     rng = np.random.RandomState(SEED)
     test: list[tuple[float, int, np.ndarray]] = []

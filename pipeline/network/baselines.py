@@ -58,8 +58,8 @@ def classify_by_ridge_regression(
 
     validation: images and labels that are used to choose the strength of the penalty.
 
-    Return the classes of the new images, and the chosen strength: the one of STRENGTHS
-    with which most of the validation images are classified correctly.
+    Return the classes of the new images and the chosen strength. It is the one of
+    STRENGTHS with which the accuracy on the validation images is highest.
 
     Source: A. Hoerl and R. Kennard (1970), Technometrics 12, 55-67.
     """

@@ -1,7 +1,7 @@
 """Train and predict with compiled loops, which are faster than helpers.py.
 
-The loops compute what the published helpers.py computes. If the digest of helpers.py
-shows that it is another version, its own functions are called instead of the loops.
+The loops compute what the published helpers.py computes. If helpers.py has another
+digest than the published version, the functions in helpers.py are called instead.
 
 The loops gave the same bits on every machine on which they were tried, and with any
 number of threads, because each sum is computed in one fixed order. Pixels of 0 are
@@ -43,9 +43,9 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train for one epoch, with the same arguments and result as helpers.train_epoch.
 
-    The loops are used if they support the arguments; they need a batch size of 1, for
-    instance. Otherwise helpers.train_epoch is called. If `find_fallback_note` returns a
-    note, the note is printed once.
+    The loops are used if the arguments allow it: for instance, the batch size has to be
+    1. Otherwise helpers.train_epoch is called. If `find_fallback_note` returns a note,
+    the note is printed once.
     """
     arguments = images, labels, weights, rng, input_rng
     if find_fallback_note(weights, rng) is not None:
@@ -121,7 +121,7 @@ def have_separate_streams(rng: object, input_rng: object | None) -> bool:
 
     helpers.py draws a mask of pixels and then a mask of units for each image. The loops
     draw the masks of pixels for many images first, and the masks of units afterwards.
-    If both came from one stream, the loops would draw other masks than helpers.py.
+    If both kinds came from one stream, the masks would not be those of helpers.py.
     """
     generators = [rng] if input_rng is None else [rng, input_rng]
     streams = {id(getattr(each, "_bit_generator", None)) for each in generators}
@@ -130,10 +130,9 @@ def have_separate_streams(rng: object, input_rng: object | None) -> bool:
 
 
 def find_fallback_note(weights: Weights, *generators: object) -> str | None:
-    """Return NOTE if the loops cannot train this network, else None.
+    """Return NOTE if the loops cannot train with these arguments, else None.
 
-    generators: the random generators of training, of which NumPy has several kinds. The
-        loops support only RandomState.
+    generators: the random generators. The loops support only NumPy's RandomState.
     """
     known = all(type(each) is np.random.RandomState for each in generators)
     return None if loops_match_helpers() and weights_fit(weights) and known else NOTE

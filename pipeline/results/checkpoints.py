@@ -38,7 +38,7 @@ class Checkpoint:
     learning_rate: the learning rate of the next epoch.
 
     Raises InvalidInput if the weights cannot be stored. Training creates a checkpoint
-    before its first epoch, so it stops there and not only at its end.
+    before its first epoch, so such weights stop the training at once.
     """
 
     weights: Weights

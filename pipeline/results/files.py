@@ -26,8 +26,8 @@ def check_folder(path: Path, marker: str, harmless: tuple[str, ...] = ()) -> Non
     harmless: the suffixes or names of files that may already be in the folder.
 
     The folder must be new, contain this project's lock file, or contain nothing but
-    harmless and hidden files. Raises InvalidInput if the folder does not meet this
-    condition, contains the marker, or is inside the folder of a sweep.
+    harmless and hidden files. The folder must not contain the marker, and must not be
+    inside the folder of a sweep. Raises InvalidInput if the folder breaks these rules.
     """
     check_parents(path)
     foreign: list[str] = []
@@ -51,8 +51,8 @@ def check_parents(path: Path) -> None:
     """Raise InvalidInput if one of the parents of the path is a file, not a folder."""
     for each in path.parents:
         if each.is_file():
-            problem = f"{path} cannot be written, because {each} is a file"
-            raise InvalidInput(f"{problem}, not a folder. Choose another place.")
+            problem = f"{path} cannot be written, because this is a file: {each}"
+            raise InvalidInput(f"{problem}. Choose another place.")
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file in one step, so that nobody can read half of its content.
+    """Write a file in one step, so that no reader finds half of its content.
 
     The content is first written to a temporary file in the same folder. The temporary
     file is then renamed, and so replaces any older file at the path.
@@ -104,7 +104,7 @@ def atomic_write(path: Path, content: bytes) -> None:
 
 
 def check_unchanged(path: Path, current_digest: str, earlier_digest: str) -> None:
-    """Raise InvalidFile if two digests of a file differ, so the file has changed."""
+    """Raise InvalidFile if the current and the earlier digest of a file differ."""
     if current_digest != earlier_digest:
         problem = "has changed since this notebook read it"
         raise InvalidFile(path, problem, "Run this notebook again.")

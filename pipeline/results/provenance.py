@@ -127,7 +127,7 @@ def check_helpers() -> None:
 def check_imported_helpers() -> None:
     """Raise InvalidInput if this kernel has not imported the helpers.py on disk.
 
-    It may have imported a file of the same name in another folder, or an older version.
+    The kernel may have imported an older version, or a file in another folder.
     If the kernel has not imported helpers.py at all, there is nothing to check.
     """
     helpers = sys.modules.get("helpers")
@@ -142,7 +142,7 @@ def check_imported_helpers() -> None:
 
 
 def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
-    """Return the inputs of a group by name: the key "code helpers.py" is "helpers.py".
+    """Return the inputs of one group, with the group's name removed from the keys.
 
     group: "array", "cells", "code" or "version".
     """

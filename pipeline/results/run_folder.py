@@ -86,7 +86,7 @@ class RunFolder:
 
     @property
     def has_results_without_record(self) -> bool:
-        """Return whether the folder has results that no command has made."""
+        """Return whether the folder contains results of notebooks, but no run.json."""
         return bool(self.digest()) and not self.record_path.exists()
 
     @property
@@ -160,7 +160,7 @@ class RunFolder:
             raise InvalidInput(f"{problem}. {step}. Then restart the kernel, if any.")
 
     def find_helpers(self) -> Path | None:
-        """Return the path of the stored copy of helpers.py, or None without one."""
+        """Return the path of the run's copy of helpers.py, or None if it has none."""
         places = [self.helpers_path]
         if self.is_point:
             places.append(self.path.parent / stages.HELPERS)
@@ -258,7 +258,7 @@ class RunFolder:
         """Remove the files of an earlier run, but not run.json and the checkpoint.
 
         The metrics are removed first. If the removal is interrupted, no metrics remain
-        without their model.
+        without their data and model.
         """
         for name in stages.CLEARED_FILES:
             (self.path / name).unlink(missing_ok=True)
