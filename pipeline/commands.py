@@ -114,7 +114,7 @@ def command_sweep(
     """Train the remaining points of the sweep in FILE. Evaluate the selected points."""
     scheduler = options["scheduler"]
     if scheduler == "" or (scheduler and options["workers"]):
-        problem = "needs an address (tcp://HOST:8786), and excludes --workers"
+        problem = "needs an address, as tcp://HOST:8786, and allows no --workers"
         raise click.UsageError(f"--scheduler {problem}.")
     from pipeline.sweeps.sweep import prepare_sweep
 
