@@ -188,7 +188,7 @@ def from_values(values: Mapping[str, object]) -> Parameters:
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
-    """Return parameters with these values, which are converted from text.
+    """Convert these values from text, and return parameters that have them.
 
     All other parameters have their defaults. Raises InvalidInput if a name or a value
     is wrong.

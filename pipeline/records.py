@@ -1,9 +1,8 @@
 """Define the records of runs and sweeps, which are stored as JSON.
 
 The files are run.json, history.json, metrics.json, sweep.json and
-test_evaluations.jsonl. An unknown field in a record is ignored. There are two
-exceptions, in which an unknown field is an error: the definition of a sweep, because a
-user writes it, and the entry `random` of sweep.json.
+test_evaluations.jsonl. An unknown field in a record is ignored. In the definition of a
+sweep it is an error, because a user writes this file.
 """
 
 from datetime import UTC, datetime
@@ -19,7 +18,6 @@ from pydantic import (
     JsonValue,
     TypeAdapter,
     ValidationError,
-    model_validator,
 )
 
 from pipeline.errors import InvalidFile, PipelineError
@@ -158,43 +156,6 @@ class RunRecord(_Record):
         return RunRecord.model_validate(dict(self) | fields)
 
 
-class Distribution(_Record, extra="forbid"):
-    """The distribution from which the values of a parameter are drawn.
-
-    It has either the bounds min and max, or a list of values.
-    """
-
-    distribution: Literal["uniform", "log_uniform"] = "uniform"
-    min: Finite | None = None
-    max: Finite | None = None
-    values: Annotated[list[Any], Field(min_length=1)] | None = None
-
-    @model_validator(mode="after")
-    def check(self) -> "Distribution":
-        low, high = self.min, self.max
-        if self.values is not None:
-            if low is not None or high is not None:
-                raise ValueError("must have min and max, or values alone")
-        elif low is None or high is None or low >= high:
-            raise ValueError("must have min below max")
-        elif self.distribution == "log_uniform" and low <= 0:
-            raise ValueError("min of log_uniform must be above 0")
-        return self
-
-
-class RandomSearch(_Record, extra="forbid"):
-    """The entry `random` of a sweep, whose candidates have random parameters.
-
-    n_candidates: how many candidates are drawn.
-    random_state: the seed of the generator that draws them.
-    parameters: the distribution of each parameter that is drawn.
-    """
-
-    n_candidates: Annotated[int, Field(ge=1, le=10_000)]
-    random_state: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    parameters: Annotated[dict[str, Distribution], Field(min_length=1)]
-
-
 class SweepDefinition(_Record, extra="forbid"):
     """The content of a sweep's YAML file."""
 
@@ -203,13 +164,7 @@ class SweepDefinition(_Record, extra="forbid"):
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     points: list[dict[str, Any]] = []
     seeds: list[Any] = []
-    random: RandomSearch | None = None
     select: SelectionMetric = "validation_accuracy"
-
-    @property
-    def drawn(self) -> dict[str, Distribution]:
-        """Return the distribution of each randomly drawn parameter, by its name."""
-        return self.random.parameters if self.random else {}
 
 
 class SweepRecord(SweepDefinition, extra="ignore"):
@@ -262,7 +217,7 @@ def read_record(
 
 
 def to_json(record: BaseModel | list[Epoch]) -> bytes:
-    """Return a record, or the epochs of a history, as the content of a JSON file.
+    """Return a record, or the epochs of a history, formatted as JSON.
 
     Fields that are None are left out.
     """

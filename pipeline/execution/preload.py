@@ -46,7 +46,7 @@ MODULES = (
 
 
 def import_project() -> tuple[dict[str, str], str]:
-    """Import the project's modules, load the compiled loops, and digest the code.
+    """Import the project's modules, load the compiled loops, and hash the code.
 
     Return two values. The first holds the SHA-256 of the code of each file, by the path
     of the file in the project. Files that were saved during the imports are left out,

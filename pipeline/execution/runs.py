@@ -82,8 +82,8 @@ def run(
 def ensure_default_run(run_dir: str) -> None:
     """Make the run of a folder if DEFAULT_RUNS lists the folder and it does not exist.
 
-    This function never changes a folder that exists, so a command can call it for a
-    folder that the command only reads.
+    This function never changes a folder that exists, so commands that only read
+    a folder can call it, too.
     """
     folder = RunFolder(run_dir)
     if folder.display_path in DEFAULT_RUNS and not folder.path.exists():

@@ -27,7 +27,7 @@ def call_function(
 ) -> tuple[Sequence[Any], str]:
     """Call a student's function with copies of these arguments.
 
-    Return what the function has returned, as a sequence, and the names of the arguments
+    Return what the function returned, as a sequence, and the names of the arguments
     that the function has changed, joined by "and".
     """
     copies = copy.deepcopy(dict(arguments))

@@ -100,7 +100,7 @@ def cite_images(source: object, inputs: Mapping[str, str]) -> str:
 def collect_credits(inputs: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return the credits for the images and the code of results, each credit once.
 
-    inputs: for each source of images, the digests of a run's inputs, see `is_mnist`.
+    inputs: the digests of a run's inputs (see `is_mnist`), by source of images.
     """
     texts = [cite_images(source, each) for source, each in inputs.items()]
     return [*dict.fromkeys(texts), cite_project()]

@@ -86,7 +86,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file in one step, so that no reader finds half of its content.
+    """Write a file atomically, so that no reader sees a half-written file.
 
     The content is first written to a temporary file in the same folder. The temporary
     file is then renamed, and so replaces any older file at the path.
@@ -111,7 +111,7 @@ def check_unchanged(path: Path, current_digest: str, earlier_digest: str) -> Non
 
 
 def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove the temporary files of `atomic_write` that a killed process has left.
+    """Remove temporary files of `atomic_write` that a killed process left behind.
 
     names: the names of the files that the process was to write.
     """

@@ -155,7 +155,7 @@ def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
 
 
 def select_training_inputs(inputs: Mapping[str, str]) -> Inputs:
-    """Return the inputs that training depends on, without those of the evaluation."""
+    """Return the inputs that training depends on, without those only for evaluation."""
     return {k: value for k, value in inputs.items() if k not in EVALUATION_INPUTS}
 
 

@@ -76,7 +76,7 @@ class RunFolder:
 
     @property
     def is_point(self) -> bool:
-        """Return whether this is the folder of a point of a sweep."""
+        """Return whether this folder belongs to a point of a sweep."""
         return (self.path.parent / "sweep.json").exists()
 
     @property

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 def open_cluster(
     address: str, wanted: RunRecord, data_files: Iterable[bytes]
 ) -> Iterator[Submit]:
-    """Yield a function that starts to train a point on a worker of a Dask cluster.
+    """Yield a function that starts training a point on a worker of a Dask cluster.
 
     address: the address of the cluster's scheduler.
     wanted: the record of any point. The workers must have the code and versions in it.

@@ -82,9 +82,9 @@ def run_sweep(
             write_report(sweep)
     if with_report:
         log.info(f"report: {os.path.relpath(sweep.report_path)}")
-    any_failed = table.has_failed(found, sweep.definition).any()
+    any_failed = table.has_failed(found).any()
     if any_failed or not (found["status"] == Status.DONE).any():
-        raise CommandFailed(table.describe_failures(found, sweep.definition))
+        raise CommandFailed(table.describe_failures(found))
     return found
 
 
@@ -92,7 +92,7 @@ def run_sweep(
 def open_trainer(
     sweep: Sweep, jobs: Sequence[Point], workers: int | None, scheduler: str | None
 ) -> Iterator[training.Submit]:
-    """Yield a function that starts to train a point, here or on a Dask cluster.
+    """Yield a function that starts training a point, here or on a Dask cluster.
 
     jobs: the points to train.
     workers, scheduler: see `run_sweep`.

@@ -1,7 +1,7 @@
 """Write sentences about a sweep for sweep.ipynb, and draw the plot of this notebook."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.records import Distribution
 from pipeline.reports import plots
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point
@@ -106,13 +105,11 @@ def draw_configurations(
     parameter_names: Sequence[str],
     metric: str,
     selected: str,
-    drawn: Mapping[str, Distribution],
 ) -> Figure:
     """Draw the metric of all configurations, in one panel for each parameter.
 
     parameter_names: the parameters, in the order of their panels.
     selected: the key of the selected configuration, which gets a large dot.
-    drawn: the distributions of parameters that were drawn at random, by name.
 
     A line joins configurations that differ only in the parameter of the panel. A bar
     goes from the lowest to the highest result of the seeds. A dot is hollow if a result
@@ -122,7 +119,7 @@ def draw_configurations(
     figure = plt.figure(figsize=(5, 2.8 * len(parameter_names)), layout="constrained")
     axes = figure.subplots(len(parameter_names), sharey=True, squeeze=False)
     for axis, name in zip(axes.flat, parameter_names, strict=True):
-        places = _place_values(axis, table[name], drawn.get(name))
+        places = _place_values(axis, table[name])
         others = [other for other in parameter_names if other != name]
         groups = table.groupby(others) if others else [("", table)]
         _draw_parameter_panel(axis, places, [line for _, line in groups], selected)
@@ -133,22 +130,17 @@ def draw_configurations(
     return figure
 
 
-def _place_values(
-    ax: Axes, values: pd.Series, distribution: Distribution | None
-) -> pd.Series:
+def _place_values(ax: Axes, values: pd.Series) -> pd.Series:
     """Prepare the x axis of a panel, and return the place of each value on this axis.
 
     If there are at most MAX_TICKS different values, their places are 0, 1, 2, ..., and
-    each has a tick. Otherwise the values are the places, and the axis is logarithmic if
-    the values were drawn from a log_uniform distribution.
+    each has a tick. Otherwise the values are the places.
     """
     different = sorted(values.unique())
     if len(different) <= MAX_TICKS:
         ax.set_xticks(range(len(different)), different)
         places = {value: place for place, value in enumerate(different)}
         return values.map(places)
-    if distribution and distribution.distribution == "log_uniform":
-        ax.set_xscale("log")
     return values
 
 

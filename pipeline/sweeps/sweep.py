@@ -167,9 +167,7 @@ class Sweep:
         # If a process died because it was killed, the next one may succeed.
         left = [*UNFINISHED, Status.DIED]
         if retry_failed:
-            left.append(Status.FAILED)
-            if not self.definition.random:  # divergence is a result of a search
-                left.append(Status.DIVERGED)
+            left += [Status.FAILED, Status.DIVERGED]
         for point in self.points.values():
             point.read_record()
             if point.status == Status.DONE and point.record:

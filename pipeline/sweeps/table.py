@@ -156,15 +156,9 @@ def find_varied(table: pd.DataFrame) -> list[str]:
     return [name for name in CONFIGURATION if table[name].nunique() > 1]
 
 
-def has_failed(table: pd.DataFrame, definition: SweepDefinition) -> pd.Series:
-    """Return, for each point of a sweep's table, whether it ended without a result.
-
-    In a random search, divergence counts as a result.
-    """
-    not_failed = [*LEFT, Status.DONE]
-    if definition.random:
-        not_failed.append(Status.DIVERGED)
-    return ~table["status"].isin(not_failed)
+def has_failed(table: pd.DataFrame) -> pd.Series:
+    """Return, for each point of a sweep's table, whether it ended without a result."""
+    return ~table["status"].isin([*LEFT, Status.DONE])
 
 
 def describe_values(row: pd.Series, parameter_names: Sequence[str]) -> str:
@@ -186,7 +180,7 @@ def describe_seeds(best: pd.Series) -> str:
 def describe_selection(
     best: pd.Series | None, reason: str, parameter_names: Sequence[str]
 ) -> str:
-    """Return a text about the configuration that `select_configuration` has returned.
+    """Return a text describing the configuration that `select_configuration` returned.
 
     best: the configuration, or None.
     reason: the reason why the configuration is not selected, or "".
@@ -198,14 +192,12 @@ def describe_selection(
     return f"{which}: {describe_values(best, parameter_names)}"
 
 
-def describe_failures(table: pd.DataFrame, definition: SweepDefinition) -> str:
+def describe_failures(table: pd.DataFrame) -> str:
     """Return a text that lists the points that have failed, and says what to do.
 
     Points with the same status and error share a line. There are at most 20 such lines.
     """
-    failed = table[has_failed(table, definition)]
-    if failed.empty:  # all candidates of a search have diverged
-        failed = table[table["status"] == Status.DIVERGED]
+    failed = table[has_failed(table)]
     lines = [f"{len(failed)} of {format_count(len(table), 'point')} did not finish:"]
     errors = failed["error"].fillna("").str.partition("\n")[0]
     groups = failed.groupby(["status", errors], sort=False)["id"]

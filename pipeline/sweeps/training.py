@@ -20,7 +20,7 @@ from pipeline.results.stages import TRAINING
 # The record of a point that has been trained, and the contents of its files by name.
 # There are files only if a worker of a cluster has trained the point.
 Trained = tuple[RunRecord, dict[str, bytes]]
-# A function that starts to train a point. It has the arguments of `train_point`.
+# A function that starts training a point. It has the arguments of `train_point`.
 Submit = Callable[[RunFolder, RunRecord, bytes], "Future[Trained]"]
 
 

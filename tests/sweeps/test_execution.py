@@ -281,22 +281,6 @@ def read_table(folder):
     return [{**row, "started": "", "duration_s": ""} for row in rows]
 
 
-def test_a_search_ends_alike_with_one_worker_and_with_two(tmp_path, pipeline):
-    """A candidate that diverges is a result, so the exit code is 0."""
-    rates = {"learning_rate": {"values": [0.005, 0.01, 10]}}
-    search = {"n_candidates": 3, "parameters": rates}
-    file = write(tmp_path / "s.yaml", random=search, seeds=[14, 15])
-    for workers in (1, 2):
-        out = ("--workers", workers, "--sweep-dir", tmp_path / str(workers))
-        done = pipeline("sweep", file, "--no-report", *out)
-        assert done.returncode == 0, done.stderr
-    rows = read_table(tmp_path / "1")
-    assert rows == read_table(tmp_path / "2")
-    assert {row["status"] for row in rows} == {"done", "diverged"}
-    tested = {row["configuration"] for row in rows if row["test_accuracy"]}
-    assert len(tested) == 1
-
-
 def test_verify_takes_the_selected_points_of_a_sweep_that_has_ended(
     runs, tmp_path, pipeline
 ):
