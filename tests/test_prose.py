@@ -106,4 +106,4 @@ def test_overfitting_has_the_numbers_of_its_record():
     for _, forty in true.groupby((true["seed"] - 1) // 40):
         best = [forty[forty[name] == forty[name].max()] for name in HUNDREDS]
         below += sum(each["test"].mean() < forty["test"].mean() for each in best)
-    assert f"In {below} of the fifty choices" in text
+    assert f"In {below} of the 50 choices" in text
