@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What users need: the locked versions, so that results repeat exactly. environment.yml has the same
-# versions. The extras are left out: few users need `cluster`, and `keras` is a third of the size, so
-# only `make lab` adds it.
+# versions. The extras are left out: few users need `cluster`, and `lab` and `keras` are half of the
+# size, so only `make lab` adds these two.
 PACKAGES ?= -r requirements.txt -e .
 # The installer shows its progress in a terminal, but not in a log.
 QUIET = $(shell test -t 2 || echo --quiet)
@@ -81,7 +81,7 @@ clean:                  ## remove .venv and caches, but not runs/
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and \
 		"Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is " + sys.version.split()[0] + \
 		". Try: make PYTHON=python3.13")'
-	@echo "Setting up .venv, once: this downloads some 230 MB"
+	@echo "Setting up .venv, once: this downloads some 190 MB"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install $(QUIET) --disable-pip-version-check "$$(grep ^uv== requirements-dev.txt)"
 	@$(INSTALL) $(PACKAGES) || { \
@@ -91,11 +91,11 @@ clean:                  ## remove .venv and caches, but not runs/
 	@touch $@
 
 .venv/lab: .venv/ready requirements-dev.txt
-	@echo "Adding Keras to .venv for its notebook, once: this downloads some 95 MB"
-	@$(INSTALL) --constraint requirements-dev.txt -e '.[keras]'
+	@echo "Adding JupyterLab and Keras to .venv, once: this downloads some 130 MB"
+	@$(INSTALL) --constraint requirements-dev.txt -e '.[lab,keras]'
 	@touch $@
 
 .venv/tests: .venv/ready requirements-dev.txt
-	@echo "Adding to .venv what tests need, once: this downloads some 200 MB"
+	@echo "Adding to .venv what tests need, once: this downloads some 230 MB"
 	@$(INSTALL) --compile-bytecode -r requirements-dev.txt
 	@touch $@

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 
 import nbformat
 import pytest
@@ -161,16 +162,16 @@ def read_lock(name):
 def test_the_locks_have_what_users_and_tests_need_in_the_same_versions():
     users, testers = read_lock("requirements.txt"), read_lock("requirements-dev.txt")
     assert users.items() < testers.items()
-    assert {"distributed", "keras", "nbval"} <= testers.keys() - users.keys()
+    assert {"distributed", "jupyter", "keras", "nbval"} <= testers.keys() - users.keys()
     environment = YAML(typ="safe").load(ROOT / "environment.yml")
     constraint, *names, project = environment["dependencies"][-1]["pip"]
-    assert [constraint, project] == ["--constraint requirements-dev.txt", "-e .[keras]"]
+    assert [constraint, project] == ["--constraint requirements-dev.txt", "-e .[lab,keras]"]
     assert set(names) <= testers.keys()
 
 
 def test_the_project_declares_what_it_imports_and_no_more():
     extras = PROJECT["optional-dependencies"]
-    declared = [*PROJECT["dependencies"], *extras["keras"], *extras["cluster"]]
+    declared = [*PROJECT["dependencies"], *chain.from_iterable(extras.values())]
     names = {re.match(r"[\w-]+", each)[0] for each in declared}
     paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py")]
     sources = [path.read_text() for path in paths]
