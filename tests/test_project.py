@@ -165,7 +165,10 @@ def test_the_locks_have_what_users_and_tests_need_in_the_same_versions():
     assert {"distributed", "jupyter", "keras", "nbval"} <= testers.keys() - users.keys()
     environment = YAML(typ="safe").load(ROOT / "environment.yml")
     constraint, *names, project = environment["dependencies"][-1]["pip"]
-    assert [constraint, project] == ["--constraint requirements-dev.txt", "-e .[lab,keras]"]
+    assert [constraint, project] == [
+        "--constraint requirements-dev.txt",
+        "-e .[lab,keras]",
+    ]
     assert set(names) <= testers.keys()
 
 
