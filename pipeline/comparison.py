@@ -205,6 +205,7 @@ def describe_verdict(comparison: Comparison) -> str:
         b_leads = row["difference"] > 0
         holds, cause = "also for other seeds", "The seeds"
         interval = f"{100 * CONFIDENCE:g} % interval {low:+.4f} to {high:+.4f}"
+        interval += f", {len(first)} and {len(second)} seeds"
         change = f"the test accuracy changes by {row['difference']:+.4f}"
         numbers = f"from A to B {change} ({interval})"
     else:

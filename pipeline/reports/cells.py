@@ -10,6 +10,7 @@ from nbformat.v4 import new_markdown_cell, new_output, new_raw_cell
 from pipeline.errors import InvalidFile
 
 TABLE = "\n\n| | |\n"  # heads the table of what a notebook reads and writes
+SAVING = "## Save the "  # begins the heading of a stage's last section
 TASK = re.compile(r"\*\*(Predict|Try)\*\*|Next[,:] ")  # begins a task
 FOLD = re.compile("<details>.*?</details>", re.S)  # the folded answer to a task
 
@@ -45,12 +46,16 @@ def remove_tasks(notebook: NotebookNode) -> NotebookNode:
     """Return the notebook without its tasks, and with the outputs of answers unfolded.
 
     Tasks are paragraphs that ask the reader to predict or try something. The function
-    also removes the folded answers in texts, and the cells that are then empty.
+    also removes the folded answers in texts, the cells that are then empty, and the
+    last section, which only saves the results.
     """
-    cells = []
+    cells: list[NotebookNode] = []
+    is_saving = ""
     for cell in notebook.cells:
+        if is_saving:
+            break
         if cell.cell_type == "markdown":
-            text = FOLD.sub("", cell.source)
+            text, is_saving, _ = FOLD.sub("", cell.source).partition(SAVING)
             kept = [each for each in text.split("\n\n") if not TASK.match(each)]
             cell = NotebookNode(cell | {"source": "\n\n".join(kept).strip()})
         elif cell.get("outputs") and cell.outputs[0].get("metadata", {}).get("answer"):

@@ -34,13 +34,13 @@ README = """\
 {files}
 
 To check the results, get the project from where you got this folder, at the commit that
-run.json names. Set it up as its README.md says. Then run, in the project's folder:
+{record} names. Set it up as its README.md says. Then run, in the project's folder:
 
     cp THIS_FOLDER/helpers.py.txt helpers.py
     python -m pipeline verify THIS_FOLDER
 
 The second command trains and evaluates again, and compares metrics, weights and
-answers. Its last line begins with "Reproduced" if all are equal. run.json has the
+answers. Its last line begins with "Reproduced" if all are equal. {record} has the
 parameters, and says how long the run took. The command takes the images from their
 source, so you need to send images with the folder only if they are your own.
 
@@ -49,6 +49,7 @@ Corinna Cortes); Fashion-MNIST MIT (Zalando SE). Other images: as their author s
 """
 RUN_README = README.format(
     what="A run",
+    record="run.json",
     files="""\
 report.html     the run as one page; begin here
 metrics.json    the metrics, and the SHA-256 of the weights
@@ -62,6 +63,7 @@ run.json        parameters, inputs, machine, times, and the SHA-256 of the resul
 )
 SWEEP_README = README.format(
     what="A sweep",
+    record="ID/run.json",
     files="""\
 report.html             the sweep as one page; begin here
 results.csv             a row for each point: parameters, metrics, time, error
