@@ -155,7 +155,7 @@ class RunFolder:
     def check_helpers(self, record: RunRecord) -> None:
         """Raise InvalidInput if another version of helpers.py trained this run."""
         if provenance.digest_helpers() != record.inputs[provenance.NETWORK]:
-            step = f"Copy that version: cp {self.find_helpers()} {ROOT}/helpers.py"
+            step = f"Save yours, then: cp {self.find_helpers()} {ROOT}/helpers.py"
             problem = f"{self.display_path} was trained with another helpers.py"
             raise InvalidInput(f"{problem}. {step}. Then restart the kernel, if any.")
 
