@@ -50,12 +50,12 @@ def remove_tasks(notebook: NotebookNode) -> NotebookNode:
     last section, which only saves the results.
     """
     cells: list[NotebookNode] = []
-    is_saving = ""
+    saving_heading = ""
     for cell in notebook.cells:
-        if is_saving:
+        if saving_heading:
             break
         if cell.cell_type == "markdown":
-            text, is_saving, _ = FOLD.sub("", cell.source).partition(SAVING)
+            text, saving_heading, _ = FOLD.sub("", cell.source).partition(SAVING)
             kept = [each for each in text.split("\n\n") if not TASK.match(each)]
             cell = NotebookNode(cell | {"source": "\n\n".join(kept).strip()})
         elif cell.get("outputs") and cell.outputs[0].get("metadata", {}).get("answer"):

@@ -8,7 +8,7 @@ import base64
 import io
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -69,13 +69,14 @@ def to_output(figure: Figure, alt: str, **others: Any) -> tuple[dict[str, Any], 
     return {"image/png": picture, "text/plain": alt}, {"image/png": about}
 
 
-def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of texts as an HTML table.
+def make_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return an HTML table of texts, with the first row as its head.
 
-    The function does not use pandas, so that a run need not import pandas.
+    Notebooks of a run use this function instead of pandas, which a run does not import.
     """
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in rows)
+    names, *others = rows
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in others)
     body = "".join(f"<tr>{line}</tr>\n" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>"
 

@@ -70,11 +70,12 @@ def describe_overlap(selected: pd.Series, ranking: pd.DataFrame) -> list[str]:
     """
     low, high = selected[["lowest", "highest"]]
     others = ranking[ranking["configuration"] != selected["configuration"]]
+    others = others.dropna(subset="mean")  # without configurations that have no result
     count = sum((others["lowest"] <= high) & (others["highest"] >= low))
     if low == high or not count:
         return []
-    ranges = "other configurations whose range over seeds overlaps with its own"
-    return [f"{ranges}: {count} of {len(others)}, so luck may have decided"]
+    which = "other configurations whose range over seeds overlaps the selected one's"
+    return [f"{which}: {count} of {len(others)}, so luck may have decided"]
 
 
 def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
