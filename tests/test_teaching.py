@@ -48,7 +48,7 @@ def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
     tests = record.groupby("relu_grad_inactive").test.mean() / 100
     words = f"the mean on these digits is {tests[1]:.1f} % with the slip, and "
     assert f"{words}{tests[0]:.1f} % without it" in text
-    words = f"{tests[0]:.1f} % of the test images correctly instead of {tests[1]:.1f} %"
+    words = f"raises the test accuracy from {tests[1]:.1f} % to {tests[0]:.1f} %"
     assert words in read_words("../README.md")
     accuracy = 100 * float(published.PUBLISHED["test_accuracy"])
     assert f"reads {accuracy:.2f} % of 10,000 test digits correctly" in text
