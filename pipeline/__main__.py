@@ -10,6 +10,7 @@ The commands are defined in commands.py. The exit code says how the command ende
 
 import atexit
 import importlib.util
+import io
 import os
 import signal
 import sys
@@ -31,14 +32,25 @@ def set_signal_handler(handler: Any) -> None:
             signal.signal(number, handler)
 
 
+def open_closed_streams() -> None:
+    """Open the null device in place of each standard stream that is closed.
+
+    Otherwise the first file that the command opens would get the stream's number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+
+
 if __name__ == "__main__":
+    open_closed_streams()
     # During the imports below, nothing needs to be recorded, so a signal exits at once.
     set_signal_handler(lambda number, frame: os._exit(128 + number))
     if importlib.util.find_spec("papermill") is None:
         sys.stderr.write("Activate the environment first: source .venv/bin/activate\n")
         sys.exit(2)
-
-from pathlib import Path
 
 import click
 
@@ -52,8 +64,7 @@ def call_main() -> int:
     If the command raises an error, the error is printed to stderr.
     """
     try:
-        name = "digits" if Path(sys.argv[0]).stem == "digits" else "python -m pipeline"
-        main(prog_name=name, standalone_mode=False)
+        main(prog_name="python -m pipeline", standalone_mode=False)
         return 0
     except click.ClickException as error:
         error.show()
@@ -100,9 +111,42 @@ def exit_at_once(code: int) -> None:
     os._exit(code)
 
 
+class StandardStream(io.TextIOWrapper):
+    """Standard output or error, which falls silent when nobody reads it any more.
+
+    For instance, `head` and `less` end before the command does. The command goes on.
+
+    number: 1 for standard output, 2 for standard error.
+    """
+
+    def __init__(self, number: int) -> None:
+        binary = open(number, "wb", closefd=False)  # noqa: SIM115 - open until the end
+        super().__init__(binary, errors="backslashreplace", line_buffering=True)
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._fall_silent()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
 def command_line() -> None:
-    """Run ``python -m pipeline``, which is also installed as the command ``digits``."""
+    """Run ``python -m pipeline``."""
     set_signal_handler(raise_interrupted)
+    sys.stdout = StandardStream(1)
+    sys.stderr = StandardStream(2)
     code = call_main()
     # A normal exit would also free each object, which takes 0.2 s.
     atexit._run_exitfuncs()

@@ -8,17 +8,29 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline import parameters
-from pipeline.errors import CommandFailed
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, from_current_folder, normalise_source
+from pipeline.results.stages import SWEEP
 
-FOLDER = click.Path(file_okay=False)
+
+class FolderPath(click.Path):
+    """The path of a folder, which need not exist. Blank text is refused."""
+
+    def convert(self, value: Any, *context: Any) -> Any:
+        if not str(value).strip():
+            self.fail(f"{value!r} is not the path of a folder.", *context)
+        return super().convert(value, *context)
+
+
+FOLDER = FolderPath(file_okay=False)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False)
 PAGE = click.Path(dir_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 EXAMPLES = """\b
@@ -34,10 +46,21 @@ PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
 )
 
 
+class RunCommand(click.Command):
+    """The command `run`, which says how to write a parameter."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        for option, value in pairwise(args):
+            if option == "-p" and "=" in value:
+                form = value.replace("=", " ", 1)
+                problem = f"-p {value} has an equals sign. Write -p {form}"
+                raise click.UsageError(f"{problem}, with a space.", context)
+        return super().parse_args(context, args)
+
+
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="digits-by-hand", message="%(version)s")
-@click.option("-v", "--verbose", is_flag=True, help="Log times and modules, too.")
-def main(verbose: bool) -> None:
+def main() -> None:
     """Train a small NumPy network in notebooks. Sweep, compare and verify its runs."""
     if not NOTEBOOKS.is_dir():
         problem = f"The notebooks are not at {NOTEBOOKS}"
@@ -46,8 +69,7 @@ def main(verbose: bool) -> None:
     # the imports of papermill and nbconvert take 0.9 s less.
     modules: dict[str, Any] = sys.modules
     modules.setdefault("rfc3987_syntax", None)
-    form = "%(asctime)s %(name)s: %(message)s" if verbose else "%(message)s"
-    logging.basicConfig(stream=sys.stdout, format=form, force=True)
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
 
 
@@ -73,12 +95,26 @@ def echo_path(label: str, path: Path) -> None:
     click.echo(f"{label}: {os.path.relpath(path)}")
 
 
-@main.command("run", epilog=PARAMETERS, context_settings={"max_content_width": 160})
-@click.option("--run-dir", metavar="DIR", type=FOLDER, help="Default: runs/default.")
+@main.command(
+    "run",
+    cls=RunCommand,
+    epilog=PARAMETERS,
+    context_settings={"max_content_width": 160},
+)
+@click.option(
+    "--run-dir",
+    metavar="DIR",
+    type=FOLDER,
+    help="Default: runs/default, or a folder named after the parameters that differ.",
+)
 @click.option(
     "-p", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter."
 )
-@click.option("--force", is_flag=True, help="Run again even if nothing has changed.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Run even if nothing has changed, or if another run is in the folder.",
+)
 def command_run(
     run_dir: str | None, options: Sequence[tuple[str, str]], force: bool
 ) -> None:
@@ -86,7 +122,7 @@ def command_run(
     checked = parameters.from_strings(read_parameters(options))
     from pipeline.execution import runs
 
-    folder = "runs/default" if run_dir is None else from_current_folder(run_dir)
+    folder = from_current_folder(run_dir) if run_dir else None
     runs.run(checked, folder, force)
 
 
@@ -101,16 +137,10 @@ def command_run(
     "--scheduler", metavar="ADDRESS", help="Train on a Dask cluster: tcp://HOST:8786."
 )
 @click.option(
-    "--retry-failed", is_flag=True, help="Also train the points that failed before."
-)
-@click.option(
     "--sweep-dir", metavar="DIR", type=FOLDER, help="Default: runs/sweeps/NAME."
 )
-@click.option("--no-report", is_flag=True, help="Do not write the sweep's report.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and train nothing.")
-def command_sweep(
-    file: Path, sweep_dir: str | None, no_report: bool, **options: Any
-) -> None:
+def command_sweep(file: Path, sweep_dir: str | None, **options: Any) -> None:
     """Train the remaining points of the sweep in FILE. Evaluate the selected points."""
     scheduler = options["scheduler"]
     if scheduler == "" or (scheduler and options["workers"]):
@@ -122,19 +152,16 @@ def command_sweep(
     sweep = prepare_sweep(file, from_current_folder(sweep_dir) if sweep_dir else None)
     from pipeline.sweeps.execution import run_sweep
 
-    run_sweep(sweep, with_report=not no_report, **options)
+    run_sweep(sweep, **options)
 
 
 @main.command("verify")
-@click.argument("run_dir", type=click.Path(exists=True, file_okay=False))
+@click.argument("run_dir", type=EXISTING_FOLDER)
 def command_verify(run_dir: str) -> None:
     """Repeat a finished run, or a sweep's selected points, and compare the results."""
     from pipeline.execution.verification import verify_each
-    from pipeline.results.files import is_locked
     from pipeline.sweeps.table import find_selected
 
-    if is_locked(Path(run_dir)):
-        raise CommandFailed(f"Another command is writing to {run_dir}. Wait for it.")
     verify_each(find_selected(from_current_folder(run_dir)))
 
 
@@ -170,22 +197,20 @@ def write_folder_page(path: Path, output: Path | None) -> Path:
     path: the folder of the run, the point or the sweep.
     output: the path of the page. By default, the page goes into the same folder.
     """
-    folder = from_current_folder(str(path))
-    is_sweep = (path / "sweep.json").exists()
-    if is_sweep and output:
-        raise click.UsageError("A sweep's page stays in its folder, without --output.")
-    if output:
-        from pipeline.execution import runs
+    from pipeline.execution import runs
 
-        runs.write_public_report(folder, output)
-        return output
-    if is_sweep:
+    folder = from_current_folder(str(path))
+    if (path / SWEEP).exists():
+        if output:
+            problem = "A sweep's page stays in its folder, without --output."
+            raise click.UsageError(problem)
         from pipeline.sweeps import execution, sweep
 
         return execution.write_report(sweep.read_sweep(folder))
-    from pipeline.sweeps import evaluation
-
-    return evaluation.write_report(folder)
+    if output:
+        runs.write_public_report(folder, output)
+        return output
+    return runs.write_report(folder)
 
 
 def write_file_page(path: Path, output: Path | None) -> Path:

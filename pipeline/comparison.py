@@ -6,7 +6,6 @@ command `compare` executes compare.ipynb, and makes a page of the executed noteb
 
 import logging
 import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import InvalidFile, InvalidInput
+from pipeline.errors import InvalidInput
 from pipeline.execution import notebooks
-from pipeline.execution.runs import ensure_default_run
 from pipeline.images.data import Data, load_source
-from pipeline.network.baselines import compare_pair
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports import cells, page
 from pipeline.results.files import check_page
-from pipeline.results.run_folder import RunFolder
+from pipeline.results.run_folder import RunFolder, open_run
+from pipeline.statistics import CONFIDENCE, compare_pair, estimate_difference
 from pipeline.sweeps.table import find_selected
 
-CONFIDENCE = 0.95
 VERDICT = "verdict"  # the tag of the cell that shows the verdict
 MARKS = str.maketrans("", "", "*`")  # the marks of Markdown that the log leaves out
 
@@ -78,8 +75,7 @@ class Comparison:
 def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     """Read two finished runs or sweeps, so that they can be compared.
 
-    run_dirs: the folders of the two runs or sweeps. A folder of
-        `parameters.DEFAULT_RUNS` that does not exist is made first.
+    run_dirs: the folders of the two runs or sweeps.
 
     Raises InvalidInput if there are not exactly two folders, if the same run is on both
     sides, or if the runs have different test images. Raises InvalidFile if a run or a
@@ -108,18 +104,13 @@ def read_side(run_dir: str) -> Side:
     Raises InvalidFile if a folder does not exist, if its run has not finished, or if
     the folder belongs to a point that its sweep did not select.
     """
-    ensure_default_run(run_dir)
-    folders, metrics = {}, {}
+    folders = {}
+    metrics = {}
     for path in find_selected(run_dir):
-        folder = RunFolder(path)
-        if not folder.path.exists():
-            raise InvalidFile(folder.path, "does not exist", "Name a run or a sweep.")
-        record, parameters = folder.read_finished()
-        if folder.metrics_path.name not in record.outputs:
-            problem = "was not selected by its sweep, so it has no test metrics"
-            raise InvalidFile(folder.path, problem, "Name a run or a selected point.")
-        folders[parameters.seed] = folder
-        metrics[parameters.seed] = folder.read_metrics().model_dump()
+        folder = open_run(path)
+        seed = folder.read_evaluated().parameters.seed
+        folders[seed] = folder
+        metrics[seed] = folder.read_metrics().model_dump()
     table = pd.DataFrame.from_dict(metrics, orient="index")
     return Side(RunFolder(run_dir).display_path, folders, table)
 
@@ -133,7 +124,7 @@ def read_shared_data(folders: Sequence[RunFolder]) -> Data:
     Raises InvalidInput if the runs were evaluated on different test images.
     """
     records = [folder.read_record() for folder in folders]
-    source = str(records[0].parameters["source"])
+    source = records[0].parameters.source
     has_data = folders[0].data_path.exists()
     data = folders[0].read_data() if has_data else load_source(source)
     for name in ("x_test", "y_test"):
@@ -142,31 +133,6 @@ def read_shared_data(folders: Sequence[RunFolder]) -> Data:
             problem = f"Not all runs were evaluated on the test images of {source}"
             raise InvalidInput(f"{problem}. Compare runs with the same test images.")
     return data
-
-
-def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
-    """Return the mean difference second - first, and its confidence interval.
-
-    first, second: the values of one metric, by seed.
-
-    Runs with different seeds are assumed to be independent. If at least two seeds are
-    in both series, only the values for these seeds are used: the two values for a seed
-    form a pair, and the confidence interval is Student's. Otherwise all values are
-    used, and the confidence interval is Welch's.
-    """
-    # This import takes half a second, and a comparison of two runs does not need it.
-    from scipy import stats
-
-    shared = first.index.intersection(second.index)
-    # If all values are equal, scipy returns the right limits, but prints a warning.
-    with warnings.catch_warnings(action="ignore"):
-        if len(shared) > 1:
-            first, second = first[shared], second[shared]
-            test = stats.ttest_rel(second, first)
-        else:
-            test = stats.ttest_ind(second, first, equal_var=False)
-        low, high = test.confidence_interval(CONFIDENCE)
-    return {"difference": second.mean() - first.mean(), "low": low, "high": high}
 
 
 def compare_metrics(comparison: Comparison) -> pd.DataFrame:
@@ -218,7 +184,7 @@ def describe_verdict(comparison: Comparison) -> str:
         a, b = (f"{100 * share:.2f}" for share in comparison.correct.mean(axis=1))
         count = f"{len(comparison.data.y_test):,} test images"
         records = [folder.read_record() for folder in comparison.networks.values()]
-        seeds = " and ".join(str(each.parameters["seed"]) for each in records)
+        seeds = " and ".join(str(each.parameters.seed) for each in records)
         correct = f"A classifies {a} and B {b} % of {count} correctly"
         numbers = f"{correct} (seeds {seeds})"
     leading, other = reversed(names) if b_leads else names

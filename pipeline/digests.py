@@ -1,15 +1,15 @@
 """Compute the SHA-256 of arrays, of files, and of Python code.
 
 Two versions of a file of code count as the same if `digest_code` returns the same
-digest for both. TRAINING_CODE and EVALUATION_CODE list the files that affect results.
+digest for both, for instance if only a docstring was changed. TRAINING_CODE and
+EVALUATION_CODE list the files that affect results.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ast
 import hashlib
-import io
-import tokenize
+import json
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -32,9 +32,8 @@ TRAINING_CODE = (
 EVALUATION_CODE = ("pipeline/network/baselines.py",)
 CODE = TRAINING_CODE + EVALUATION_CODE
 
-# Tokens without code of their own: line ends, indentation, and the end of the file.
-LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER}
-LAYOUT |= {tokenize.INDENT, tokenize.DEDENT}
+# The nodes of a syntax tree that may begin with a docstring.
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def digest_arrays(*arrays: np.ndarray) -> str:
@@ -69,25 +68,37 @@ def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
 
 @lru_cache
 def digest_code(source: str) -> str:
-    """Return the SHA-256 of Python code without its comments and blank lines.
+    """Return the SHA-256 of Python code without comments, docstrings and layout.
 
-    A change to a docstring or to the layout changes the digest, but another version of
-    Python does not. If the source is not plain Python, for instance because it contains
-    an IPython magic, its comments and blank lines are digested, too.
+    The digest is the same in each supported version of Python. If the source is not
+    plain Python, for instance because it contains an IPython magic, all of its text is
+    digested.
     """
-    with contextlib.suppress(SyntaxError, ValueError):
-        compile(source, "code", "exec", dont_inherit=True)
-        source = _remove_comments(source)
-    return hashlib.sha256(source.encode("utf-8", "replace")).hexdigest()
+    try:
+        text = json.dumps(_describe(ast.parse(source)))
+    except (SyntaxError, ValueError):
+        text = source
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
-def _remove_comments(source: str) -> str:
-    lines = io.StringIO(source).readlines()
-    kept = set[int]()  # the numbers of the lines that hold code
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        (first, begin), (last, _) = token.start, token.end
-        if token.type == tokenize.COMMENT:
-            lines[first - 1] = lines[first - 1][:begin].rstrip() + "\n"
-        elif token.type not in LAYOUT:
-            kept |= {*range(first, last + 1)}
-    return "".join(lines[number - 1] for number in sorted(kept)).rstrip("\n")
+def _describe(node: object) -> object:
+    """Return a part of a syntax tree as lists, dictionaries and text.
+
+    Fields that are empty are left out, because later versions of Python add some.
+    """
+    if isinstance(node, list):
+        return [_describe(each) for each in node]
+    if not isinstance(node, ast.AST):
+        return ascii(node)
+    fields = dict(ast.iter_fields(node))
+    fields.pop("kind", None)  # of a constant: whether it was written as u"..."
+    if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+        fields["body"] = node.body[1:]
+    if isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty constants
+        fields["values"] = [each for each in node.values if not _is_empty(each)]
+    filled = {name: each for name, each in fields.items() if each not in (None, [])}
+    return [type(node).__name__, {name: _describe(filled[name]) for name in filled}]
+
+
+def _is_empty(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == ""

@@ -15,12 +15,7 @@ from pathlib import Path
 
 
 class PipelineError(Exception):
-    """The base class of these errors.
-
-    status: the status of a run that the error has ended.
-    """
-
-    status = "failed"
+    """The base class of these errors."""
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that a notebook shows instead of a traceback.
@@ -57,15 +52,7 @@ class CommandFailed(PipelineError):
 
 
 class NotebookFailed(PipelineError):
-    """A notebook did not run to its end.
-
-    status: "failed" if a cell raised an error, or "died" if the process of the notebook
-        ended before the notebook did.
-    """
-
-    def __init__(self, message: str, status: str = "failed") -> None:
-        super().__init__(message)
-        self.status = status
+    """A notebook did not run to its end: a cell failed, or its process ended early."""
 
 
 class Diverged(NotebookFailed):
@@ -73,6 +60,3 @@ class Diverged(NotebookFailed):
 
     ADVICE = "Make learning_rate smaller, at first by a factor of ten, or make "
     ADVICE += "normalisation larger."
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, "diverged")

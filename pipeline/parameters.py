@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +20,7 @@ from pipeline.errors import InvalidInput
 
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
+MAX_NAME = 80  # characters of a folder's name before its id
 ASSIGNMENT = re.compile(r"^(\w+)(?:: *\w+)? *=", re.M)
 
 
@@ -90,12 +92,6 @@ class Parameters(BaseModel):
     seed: Seed = Field(1, description="fixes the first weights and the dropout masks")
 
 
-# The runs that notebooks compare and explore: the folder of each run, and those of its
-# parameters that differ from the defaults.
-DEFAULT_RUNS: dict[str, dict[str, Any]] = {
-    "runs/default": {},
-    "runs/true-derivative": {"relu_grad_inactive": 0},
-}
 LAB = "runs/lab"  # where notebooks write if no command executes them
 
 
@@ -144,10 +140,9 @@ def find_range(name: str) -> dict[str, object]:
 
 def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that differ from their defaults."""
-    defaults = Parameters().model_dump()
-    return {
-        name: value for name, value in parameters.items() if value != defaults.get(name)
-    }
+    defaults = dict(Parameters())
+    names = [name for name in parameters if parameters[name] != defaults[name]]
+    return {name: parameters[name] for name in names}
 
 
 def find_changed_from_original(parameters: Parameters) -> dict[str, Any]:
@@ -156,7 +151,8 @@ def find_changed_from_original(parameters: Parameters) -> dict[str, Any]:
     num_validation is left out, because it does not change any published metric.
     """
     changed = find_changed(dict(parameters))
-    return {name: value for name, value in changed.items() if name != "num_validation"}
+    changed.pop("num_validation", None)
+    return changed
 
 
 def make_id(parameters: Mapping[str, Any]) -> str:
@@ -170,13 +166,24 @@ def format_parameters(parameters: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
-def make_command(parameters: Mapping[str, object], run_dir: str) -> str:
+def make_command(parameters: Parameters, run_dir: str) -> str:
     """Return the command that makes a run with these parameters in the folder."""
-    changed = find_changed(parameters)
-    options = [text for pair in changed.items() for text in ("-p", *map(str, pair))]
-    return shlex.join(
-        ["python", "-m", "pipeline", "run", "--run-dir", run_dir, *options]
-    )
+    words = ["python", "-m", "pipeline", "run", "--run-dir", run_dir]
+    for name, value in find_changed(dict(parameters)).items():
+        words += ["-p", name, str(value)]
+    return shlex.join(words)
+
+
+def choose_run_dir(parameters: Parameters) -> str:
+    """Return the folder of a run that is given none: it names what differs."""
+    changed = find_changed(dict(parameters))
+    if parameters.source not in NAMED_SOURCES:
+        path = PurePath(parameters.source)
+        changed["source"] = f"{path.stem}-{make_id({'source': parameters.source})}"
+    name = ",".join(f"{key}={value}" for key, value in changed.items()) or "default"
+    if len(name) > MAX_NAME:
+        name = f"{name[:MAX_NAME]}-{make_id(dict(parameters))}"
+    return f"runs/{name}"
 
 
 def from_values(values: Mapping[str, object]) -> Parameters:
@@ -184,7 +191,7 @@ def from_values(values: Mapping[str, object]) -> Parameters:
 
     Raises InvalidInput if a name or a value is wrong.
     """
-    return _validate(Parameters, values)
+    return _explain_errors(Parameters.model_validate, values)
 
 
 def from_strings(values: Mapping[str, str]) -> Parameters:
@@ -193,7 +200,7 @@ def from_strings(values: Mapping[str, str]) -> Parameters:
     All other parameters have their defaults. Raises InvalidInput if a name or a value
     is wrong.
     """
-    return _validate(Parameters, values, text=True)
+    return _explain_errors(Parameters.model_validate_strings, values)
 
 
 def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,7 +215,7 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     declared, injected = find_assigned_names(namespace.get("In", [""]))
     known = namespace.keys() & NotebookParameters.model_fields
     values = {name: namespace[name] for name in sorted(known | {*declared, *injected})}
-    _validate(NotebookParameters, values)
+    _explain_errors(NotebookParameters.model_validate, values)
     unknown = sorted(set(injected) - set(declared))
     if unknown:
         problem = f"{', '.join(unknown)}: not a parameter of this notebook"
@@ -225,29 +232,30 @@ def find_assigned_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     injected a cell, papermill's cell comes between these two. The cell of parameters
     and papermill's cell begin with ``# Parameters``.
     """
-    found: list[list[str]] = []
+    injected: list[str] = []
+    declared: list[str] = []
     for cell in reversed(cells[:-1]):
         if not cell.startswith("# Parameters"):
             break
-        found.insert(0, ASSIGNMENT.findall(cell))
-    declared = found[0] if found else []
-    return declared, [name for names in found[1:] for name in names]
+        injected = declared + injected
+        declared = ASSIGNMENT.findall(cell)
+    return declared, injected
 
 
-def _validate(
-    model: type[Parameters], values: Mapping[str, object], text: bool = False
+def _explain_errors(
+    validate: Callable[[Any], Parameters], values: Mapping[str, object]
 ) -> Parameters:
-    validate = model.model_validate_strings if text else model.model_validate
+    """Return the validated values, or raise InvalidInput with a line for each error."""
     try:
         return validate(dict(values))
     except ValidationError as error:
         problems = {str(each["loc"][0]): each["type"] for each in error.errors()}
-    lines = [
-        describe_unknown_name(name)
-        if kind == "extra_forbidden"
-        else describe_invalid(name, values[name])
-        for name, kind in problems.items()
-    ]
+    lines: list[str] = []
+    for name, kind in problems.items():
+        if kind == "extra_forbidden":
+            lines.append(describe_unknown_name(name))
+        else:
+            lines.append(describe_invalid(name, values[name]))
     raise InvalidInput("\n".join(lines))
 
 
@@ -265,5 +273,5 @@ def describe_unknown_name(name: str) -> str:
 def describe_invalid(name: str, value: object) -> str:
     """Return a message that quotes a wrong value and says which values are allowed."""
     default = NotebookParameters.model_fields[name].default
-    allowed = f"{describe_allowed(name)}. Its default is {default!r}."
-    return f"{name} is {value!r}, but must be {allowed}"
+    allowed = describe_allowed(name)
+    return f"{name} is {value!r}, but must be {allowed}. Its default is {default!r}."

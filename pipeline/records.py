@@ -1,8 +1,8 @@
 """Define the records of runs and sweeps, which are stored as JSON.
 
-The files are run.json, history.json, metrics.json, sweep.json and
-test_evaluations.jsonl. An unknown field in a record is ignored. In the definition of a
-sweep it is an error, because a user writes this file.
+The files are run.json, history.json, metrics.json and sweep.json. An unknown field in a
+record is ignored. In the definition of a sweep it is an error, because a user writes
+this file.
 """
 
 from datetime import UTC, datetime
@@ -15,12 +15,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     TypeAdapter,
     ValidationError,
 )
 
-from pipeline.errors import InvalidFile, PipelineError
+from pipeline.errors import Diverged, InvalidFile
+from pipeline.parameters import Parameters
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -38,16 +38,15 @@ class Status(StrEnum):
     """The status of a run or of a point of a sweep: in progress, or how it ended.
 
     DIVERGED: a metric or a weight was no longer a finite number.
-    DIED: the process of a notebook ended before the notebook did.
     OUTDATED: the point was trained with other code, data or versions of packages than
         the sweep uses now.
     """
 
+    NOT_RUN = "not run"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     DIVERGED = "diverged"
-    DIED = "died"
     INTERRUPTED = "interrupted"
     OUTDATED = "outdated"
 
@@ -56,7 +55,9 @@ class Status(StrEnum):
         """Return the status of a run that this error has ended."""
         if isinstance(error, KeyboardInterrupt):
             return cls.INTERRUPTED
-        return cls(error.status) if isinstance(error, PipelineError) else cls.FAILED
+        if isinstance(error, Diverged):
+            return cls.DIVERGED
+        return cls.FAILED
 
 
 def now() -> datetime:
@@ -109,7 +110,6 @@ class Origin(_Record):
     cores: how many cores of the processor the command could use.
     blas: the BLAS library that NumPy used.
     commit: the commit of the project, with "-dirty" if files differed from the commit.
-    packages: the versions of the packages that the project needs.
     """
 
     system: str
@@ -118,36 +118,27 @@ class Origin(_Record):
     blas: str
     python: str
     commit: str | None = None
-    packages: dict[str, str] = {}
 
 
 class RunRecord(_Record):
     """run.json: the parameters, inputs and result of a run or a point of a sweep.
 
     started: when the run began or, if it was interrupted, when it last continued.
-    resumed_after_epoch: the epoch of the checkpoint from which the run last continued.
-    duration_s: how long the run took. If the run continued from a checkpoint, this
-        includes the time before the checkpoint.
+    duration_s: how long the run took, or None if it continued from a checkpoint.
     inputs: what the result depends on besides the parameters, see provenance.py.
     metrics: the training metrics of a point. A point has no metrics.json until it is
         evaluated on the test images.
-    note: a copy of the note in the model, see `model.Model`.
     outputs: the SHA-256 of each result file, by the name of the file.
     origin: where the run was made or, if it was interrupted, where it last continued.
-
-    The parameters are a plain mapping, so that a run can be read even if it has a
-    parameter that this version of the project does not know.
     """
 
     status: Status = Status.RUNNING
     started: AwareDatetime = Field(default_factory=now)
-    resumed_after_epoch: Annotated[int, Field(ge=1)] | None = None
-    parameters: dict[str, JsonValue]
+    parameters: Parameters
     inputs: dict[str, str]
     metrics: TrainingMetrics | None = None
     duration_s: Annotated[float, Field(ge=0)] | None = None
     error: str | None = None
-    note: str | None = None
     outputs: dict[str, Digest] = {}
     origin: Origin | None = None
 
@@ -170,29 +161,18 @@ class SweepDefinition(_Record, extra="forbid"):
 class SweepRecord(SweepDefinition, extra="ignore"):
     """sweep.json: the definition of a sweep, and its state when it was last started.
 
-    ids: the parameters of each point, by the id of the point.
-    inputs: what training depends on besides the parameters, for each source of images.
-        A point that was trained with other inputs is outdated.
+    inputs: what results depend on besides the parameters. A point that was trained with
+        other inputs is outdated.
     warnings: the warnings about the user's own pictures.
+    evaluated: a key for each configuration that was evaluated on the test images, in
+        this order. If the code has changed since, the configuration gets a second key.
+        A key is written before the evaluation, and is never removed, because nobody can
+        undo a look at the test images.
     """
 
-    ids: Annotated[dict[str, dict[str, JsonValue]], Field(min_length=1)]
-    inputs: dict[str, dict[str, str]]
+    inputs: dict[str, str]
     warnings: list[str] = []
-
-
-class TestEvaluation(_Record):
-    """A line of test_evaluations.jsonl, about the evaluation of a point of a sweep.
-
-    The line is written before the point is evaluated on the test images.
-
-    code: the first digits of a digest of all the code that trained the point.
-    """
-
-    time: AwareDatetime = Field(default_factory=now)
-    point: str
-    parameters: dict[str, JsonValue]
-    code: str
+    evaluated: list[str] = []
 
 
 def read_record(

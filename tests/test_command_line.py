@@ -1,6 +1,7 @@
 """What the command line refuses, and what it imports."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -9,15 +10,18 @@ import pytest
 
 from pipeline import commands
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.results.files import lock_folder
+from pipeline.results.run_folder import RunFolder
+from tests.commands import make_options
 
 # Arguments, and what the message names. {d} is the folder of `bad_files`.
 REFUSED = {
     "run -p learning_rte 1": "Did you mean learning_rate?",
     "run -p epochs 1.5": "epochs is '1.5'",
     "run -p run_dir x": "--run-dir x, without -p",
+    "run -p learning_rate=0.01 -p epochs 5": "Write -p learning_rate 0.01",
+    "run --run-dir=": "--run-dir",
     "run mine": "(mine)",
-    "run -p source {d}/no.npz": "{d}/no.npz is missing",
+    "run -p source {d}/no.npz": "source is '{d}/no.npz'",
     "run -p source {d}/cut.npz": "{d}/cut.npz is not a whole .npz file",
     "run -p source {d}/small.npz -p num_samples 1000": "num_samples 48",
     "run --run-dir {d}/cut.npz": "cut.npz",
@@ -34,7 +38,8 @@ REFUSED = {
     "compare {d}/nowhere {d}/damaged": "{d}/nowhere does not exist",
     "verify {d}/damaged": "{d}/damaged/run.json is damaged",
     "verify {d}/nowhere": "{d}/nowhere",
-    "verify {d}/pointless": "{d}/pointless/sweep.json ",
+    "verify {d}": "{d} holds neither a run nor a sweep",
+    "verify {d}/damaged_sweep": "{d}/damaged_sweep/sweep.json ",
 }
 
 
@@ -49,7 +54,7 @@ def bad_files(tmp_path_factory):
     texts = {
         "s.yaml": "name: a\ngirds: {seed: [1]}",
         "list.ipynb": "[1]",
-        "pointless/sweep.json": '{"name": "s", "ids": {}}',
+        "damaged_sweep/sweep.json": '{"name": "s"}',
         "damaged/run.json": '{"status": "done", "parameters": {',
     }
     for name, text in texts.items():
@@ -64,7 +69,7 @@ def test_a_wrong_argument_is_refused_in_one_message(
 ):
     arguments = command.format(d=bad_files).split()
     options = {"run": "--run-dir", "sweep": "--sweep-dir"}
-    if arguments[0] in options and "--run-dir" not in arguments:
+    if arguments[0] in options and "--run-dir" not in command:
         arguments += [options[arguments[0]], str(tmp_path / "new")]
     before = sorted(bad_files.rglob("*"))
     refused = pipeline(*arguments)
@@ -150,11 +155,18 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     assert pipeline("report", "default").stdout == "report: default/report.html\n"
 
 
-def test_a_run_that_is_being_replaced_is_not_verified(tmp_path, pipeline):
-    with lock_folder(tmp_path):
-        refused = pipeline("verify", tmp_path)
-    assert refused.returncode == 1
-    assert f"Another command is writing to {tmp_path}." in refused.stderr
+@pytest.mark.parametrize("closed", ["| head -1", "2>&-", ">&-"])
+def test_a_reader_that_stops_reading_ends_no_run(tmp_path, small_source, closed):
+    """The shell prints the exit code of the command, not that of `head`."""
+    values = {"source": small_source[0], "num_samples": 40, "num_validation": 10}
+    options = make_options(values | {"epochs": 1})
+    words = [sys.executable, "-m", "pipeline", "run", "--run-dir", tmp_path / "run"]
+    command = f"{shlex.join(map(str, [*words, *options]))} {closed}"
+    script = f"{command}; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "0"
+    assert RunFolder(tmp_path / "run").read_record().status == "done"
 
 
 def test_outside_the_environment_a_command_says_to_activate_it():

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from scipy import stats
 
 from pipeline import comparison
 from pipeline.errors import InvalidFile, InvalidInput
@@ -81,38 +79,6 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
             comparison.read_comparison(run_dirs)
 
 
-@pytest.mark.parametrize("seeds", [[9, 5, 3, 2], [5, 6, 7, 8]])
-def test_the_interval_over_seeds_is_students_for_pairs_and_else_welchs(seeds):
-    """They are computed by formula, with the quantile of Student's t from SciPy."""
-    rng = np.random.default_rng(0)
-    first = pd.Series(rng.normal(0.80, 0.02, 5), [1, 2, 3, 4, 5])
-    second = pd.Series(rng.normal(0.82, 0.01, 4), seeds)
-    if seeds[0] == 9:
-        differences = [second[seed] - first[seed] for seed in (2, 3, 5)]
-        middle, error = np.mean(differences), np.std(differences, ddof=1) / 3**0.5
-        freedom = 2
-    else:
-        middle = second.mean() - first.mean()
-        a, b = np.var(first, ddof=1) / 5, np.var(second, ddof=1) / 4
-        error, freedom = (a + b) ** 0.5, (a + b) ** 2 / (a**2 / 4 + b**2 / 3)
-    reach = error * stats.t.ppf(0.975, freedom)
-    found = comparison.estimate_difference(first, second)
-    expected = {"difference": middle, "low": middle - reach, "high": middle + reach}
-    assert found == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("step", [0, 0.1])
-def test_the_interval_over_equal_differences_is_a_point(step):
-    paired, equal = pd.Series([0.8, 0.9, 0.7]), pd.Series([0.9, 0.9], [8, 9])
-    for first, second in (
-        (paired, paired + step),
-        (equal, equal.set_axis([6, 7]) + step),
-    ):
-        with warnings.catch_warnings(action="error"):
-            found = comparison.estimate_difference(first, second)
-        assert list(found.values()) == pytest.approx([step] * 3)
-
-
 def make_answers(only_a, only_b, both):
     """Return the answers (2, N) of two networks to images whose label is 1."""
     first = [1] * only_a + [0] * only_b + [1] * both
@@ -174,7 +140,7 @@ def sweeps(tmp_path_factory, pipeline):
         base = f"{{num_validation: 10, {sizes}, hidden_size: {hidden_size}}}"
         file = folder / f"{name}.yaml"
         file.write_text(f"name: {name}\nbase: {base}\nseeds: {seeds}\n")
-        options = ("--sweep-dir", folder / name, "--workers", 1, "--no-report")
+        options = ("--sweep-dir", folder / name, "--workers", 1)
         done = pipeline("sweep", file, *options)
         assert done.returncode == 0, done.stderr
     return [str(folder / "a"), str(folder / "b")]

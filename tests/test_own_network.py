@@ -15,7 +15,7 @@ import pytest
 from pipeline.errors import InvalidInput
 from pipeline.network.published import NOTE
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.results.checkpoints import Checkpoint
+from pipeline.results.model import name_weights
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION
 from tests.commands import make_options
@@ -96,11 +96,13 @@ def test_with_all_defaults_nothing_is_called_equal(project):
 
 
 def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(project):
-    command = ["run", *OPTIONS, "-p", "epochs", "1"]
+    command = ["run", "--run-dir", "runs/own", *OPTIONS, "-p", "epochs", "1"]
     assert project.run(*command)[0] == 0
     text = (project.path / "helpers.py").read_text()
     for more, expected, part in (
         ("# a comment", 0, "nothing that it depends on has changed"),
+        ('def one():\n    "Do."\n    return 1', 0, r"\n  code helpers\.py"),
+        ('def one():\n    "Undo."\n    return (\n1)', 0, "nothing that it depends on"),
         ("def relu(:", 2, r"helpers\.py has .*line \d+: "),
         ("undefined", 1, r"helpers\.py, line \d+: NameError"),
         ("relu = abs", 0, r"\n  code helpers\.py"),
@@ -111,7 +113,7 @@ def test_a_comment_and_a_mistake_replace_no_result_and_other_arithmetic_does(pro
         assert re.search(part, output), output
         assert "I:0" not in output or expected == 0  # nothing has been trained
         if expected != 1:
-            folder = RunFolder(project.path / "runs" / "default")
+            folder = RunFolder(project.path / "runs" / "own")
             assert folder.read_record().status == "done"
 
 
@@ -188,4 +190,4 @@ def test_weights_that_are_no_float64_matrices_are_refused():
         ([matrix, matrix], "list"),
     ):
         with pytest.raises(InvalidInput, match=name):
-            Checkpoint(weights, history=[], learning_rate=0.1)
+            name_weights(weights)

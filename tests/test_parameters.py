@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from pipeline import parameters
@@ -58,7 +60,29 @@ def test_what_differs_is_described_and_in_the_command():
     assert "num_validation" not in parameters.find_changed_from_original(chosen)
     options = "-p source 'my data.npz' -p num_validation 0 -p epochs 3 -p dropout_rate"
     command = f"python -m pipeline run --run-dir runs/x {options} 0.0"
-    assert parameters.make_command(dict(chosen), "runs/x") == command
+    assert parameters.make_command(chosen, "runs/x") == command
+
+
+@pytest.mark.parametrize(
+    ("values", "folder"),
+    [
+        ({}, "default"),
+        ({"seed": 2, "learning_rate": 0.01}, "learning_rate=0.01,seed=2"),
+        ({"source": "~/a b/mine.npz"}, r"source=mine-[0-9a-f]{12}"),
+        (
+            dict.fromkeys(("num_samples", "num_validation", "hidden_size", "seed"), 7),
+            r"num_samples=7,num_validation=7,hidden_size=7,seed=7",
+        ),
+        (
+            dict.fromkeys(("num_samples", "num_validation", "hidden_size"), 123456)
+            | {"learning_rate": 0.00123, "seed": 123456},
+            r"num_samples=123456,num_validation=123456.*-[0-9a-f]{12}",
+        ),
+    ],
+)
+def test_a_folder_is_named_after_what_differs(values, folder):
+    chosen = parameters.from_values(values)
+    assert re.fullmatch(f"runs/{folder}", parameters.choose_run_dir(chosen))
 
 
 def make_names(*injected, **values):

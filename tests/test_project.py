@@ -107,7 +107,7 @@ def test_command_exists(command):
             return
     words = shlex.split(command, comments=True)
     assert words[:3] != ["python", "-m", "pipeline"]
-    assert words[0] in ("make", "papermill", "conda", "uv", "source", "python")
+    assert words[0] in ("make", "papermill", "conda", "uv", "source", "python", "mkdir")
     if words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M)
     paths = [word for word in words if re.match("(tests|notebooks)/", word)]

@@ -3,7 +3,6 @@
 The description has neither the name of the machine nor the name of its user.
 """
 
-import importlib.metadata
 import platform
 import re
 import subprocess
@@ -25,15 +24,12 @@ GIT += ["--abbrev=40", "--exclude=*"]
 
 @cache
 def collect_origin() -> Origin:
-    """Return this machine's properties, the project's commit, and package versions."""
+    """Return this machine's properties, and the project's commit."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
     cpuinfo = Path("/proc/cpuinfo")  # exists only on Linux
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     model = re.search(r"^model name\s*: (.*)", text, re.M)
-    required = importlib.metadata.requires("digits-by-hand") or []
-    always = [each for each in required if "extra ==" not in each]
-    names = [re.split(r"[^\w.-]", each)[0] for each in always]
     try:
         git = subprocess.run(GIT, cwd=ROOT, capture_output=True, text=True)
         commit = git.stdout.strip() or None
@@ -46,5 +42,4 @@ def collect_origin() -> Origin:
         blas=f"{blas['name']} {blas['version']}",
         python=platform.python_version(),
         commit=commit,
-        packages={name: importlib.metadata.version(name) for name in sorted(names)},
     )

@@ -28,7 +28,7 @@ from pipeline.paths import BASE, hide_folders
 from pipeline.reports.cells import read_notebook
 from pipeline.results import provenance
 from pipeline.results.files import atomic_write
-from pipeline.results.run_folder import RUN_DIR_VARIABLE
+from pipeline.results.stage_folder import RUN_DIR_VARIABLE
 
 ENGINE = "digits"
 PICTURE = "picture"  # the tag of cells that are not run for a point of a sweep
@@ -178,7 +178,7 @@ def _run_cells(
                 message = header | {"header": header, "content": content}
                 client.process_message(message, cell, index)
         except NotebookFailed as error:
-            raise NotebookFailed(f"{where}: {error}.", error.status) from None
+            raise NotebookFailed(f"{where}: {error}.") from None
         except Exception as error:  # noqa: BLE001 - a cell may display anything
             kind = type(error).__name__
             problem = f"an output cannot be stored ({kind}: {error})"

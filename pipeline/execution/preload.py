@@ -41,7 +41,7 @@ MODULES = (
     "pipeline.reports.answers",
     "pipeline.reports.plots",
     "pipeline.results.checkpoints",
-    "pipeline.results.run_folder",
+    "pipeline.results.stage_folder",
 )
 
 

@@ -21,7 +21,6 @@ from typing import Any
 
 from pipeline.errors import CommandFailed, NotebookFailed
 from pipeline.execution.environment import ENVIRONMENT
-from pipeline.records import Status
 
 # On macOS, forking is not safe.
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
@@ -116,8 +115,7 @@ class NotebookProcess:
                 self.process.start()
             _, found = json.loads(self.pipe.recv_bytes())
         except (EOFError, OSError) as error:  # for instance, the fork server was killed
-            problem = f"No process can be started ({error})."
-            raise NotebookFailed(problem, Status.DIED) from None
+            raise NotebookFailed(f"No process can be started ({error}).") from None
         names = [k for k, v in self.code.items() if found["digests"].get(k) != v]
         if names and found["mistake"]:
             problem = f"The code cannot be imported. {found['mistake']}"
@@ -149,8 +147,7 @@ class NotebookProcess:
                 yield kind, content
         except (EOFError, OSError):
             self.process.join()
-            problem = f"its process {self._describe_end()}"
-            raise NotebookFailed(problem, Status.DIED) from None
+            raise NotebookFailed(f"its process {self._describe_end()}") from None
 
     def _describe_end(self) -> str:
         """Return a clause that says how the process ended, as far as is known."""

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import InvalidInput, NotebookFailed
@@ -12,85 +12,98 @@ from pipeline.execution.process import start_fork_server
 from pipeline.images import data
 from pipeline.network import published
 from pipeline.parameters import (
-    DEFAULT_RUNS,
     Parameters,
+    choose_run_dir,
     find_changed_from_original,
     format_parameters,
-    from_values,
 )
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
-from pipeline.results.checkpoints import prepare_to_resume
 from pipeline.results.files import atomic_write, check_folder, check_page, lock_folder
-from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import README, STAGES, Stage
+from pipeline.results.run_folder import RunFolder, open_run
+from pipeline.results.stages import README, STAGES, SWEEP, Stage
 
 log = logging.getLogger(__name__)
 
 
 def run(
-    parameters: Parameters, run_dir: str = "runs/default", force: bool = False
+    parameters: Parameters, run_dir: str | None = None, force: bool = False
 ) -> None:
     """Make a run: prepare, train, evaluate and report.
 
     If the run is already finished, and nothing that it depends on has changed, its
     notebooks are not executed again.
 
-    run_dir: the run's folder, absolute or relative to the project's root.
+    run_dir: the run's folder, absolute or relative to the project's root. By default
+        it is runs/default, or a folder named after the parameters that differ.
     force: whether to execute the notebooks in any case, from the first epoch on.
 
-    Raises InvalidInput if the folder or the source of the images cannot be used. Raises
-    CommandFailed if another command uses the folder, or if the code in memory is older
-    than the code on disk. In these cases nothing has been changed.
+    Raises InvalidInput if the folder or the source of the images cannot be used, or if
+    the folder has a run with other parameters. Raises CommandFailed if another command
+    uses the folder, or if the code in memory is older than the code on disk. In these
+    cases nothing has been changed.
 
     Raises NotebookFailed if a notebook fails. The folder then has the notebooks that
     were executed, with the outputs up to the error, and run.json has the status and the
     error.
     """
-    folder = RunFolder(run_dir)
-    check_folder(folder.path, "sweep.json")
-    if not force and folder.has_results_without_record:
-        problem = f"{run_dir} holds results of notebooks that ran alone"
-        advice = "Choose another folder, or replace them with --force"
-        raise InvalidInput(f"{problem}. {advice}.")
+    folder = RunFolder(run_dir or choose_run_dir(parameters))
+    log.info(f"folder: {folder.display_path}")
+    check_folder(folder.path, SWEEP)
     sizes = parameters.num_samples, parameters.num_validation
     images = data.split_source(parameters.source, *sizes)
-    record = RunRecord(
-        parameters=dict(parameters), inputs=provenance.collect_inputs(images)
-    )
+    inputs = provenance.collect_inputs(images)
+    record = RunRecord(parameters=parameters, inputs=inputs)
     with lock_folder(folder.path):
-        differences = folder.describe_differences(record)
-        if force or differences:
+        if force:
+            reasons = ["--force"]
+        else:
+            check_replaceable(folder, parameters)
+            reasons = folder.list_differences(record)
+        if reasons:
             start_fork_server()
             from pipeline.execution import notebooks  # see `execute_stages`
 
-            notebooks.check_loaded_code(record.inputs)
+            notebooks.check_loaded_code(inputs)
             if force:
                 folder.checkpoint_path.unlink(missing_ok=True)
             for warning in images.warnings:
                 log.warning(warning)
-            execute_run(folder, record, differences or ["--force"])
+            execute_run(folder, record, reasons)
         else:
-            unchanged = "nothing that it depends on has changed"
-            log.info(f"{run_dir} is finished, and {unchanged}.")
+            log.info("It is finished, and nothing that it depends on has changed.")
             if not folder.report_path.exists():
-                finish_run(folder, folder.read_record())
+                write_run_page(folder, folder.read_record())
     log.info(summarise_metrics(folder))
 
 
-def ensure_default_run(run_dir: str) -> None:
-    """Make the run of a folder if DEFAULT_RUNS lists the folder and it does not exist.
+def check_replaceable(folder: RunFolder, parameters: Parameters) -> None:
+    """Raise InvalidInput if a run with these parameters may not replace what is there.
 
-    This function never changes a folder that exists, so commands that only read
-    a folder can call it, too.
+    A finished run is replaced only by a run with the same parameters. The same holds
+    for a run that can be continued from its checkpoint.
     """
-    folder = RunFolder(run_dir)
-    if folder.display_path in DEFAULT_RUNS and not folder.path.exists():
-        run(from_values(DEFAULT_RUNS[folder.display_path]), folder.display_path)
+    if folder.has_results_without_record:
+        problem = "results of notebooks that ran alone"
+    else:
+        record = folder.find_record()
+        if record is None or record.parameters == parameters:
+            return
+        if record.status == Status.DONE:
+            kind = "a finished run"
+        elif folder.checkpoint_path.exists():
+            kind = "a run that can be continued"
+        else:
+            return
+        wanted = RunRecord(parameters=parameters, inputs={})
+        changes = "; ".join(provenance.list_changes(record, wanted))
+        problem = f"{kind} with other parameters: {changes}"
+    advice = "Choose another folder with --run-dir, or replace it with --force"
+    raise InvalidInput(f"{folder.display_path} holds {problem}. {advice}.")
 
 
-def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) -> None:
+def execute_run(folder: RunFolder, record: RunRecord, reasons: Sequence[str]) -> None:
     """Execute the three notebooks of a run, and record how the run ended.
 
     If the folder has a checkpoint of this run, training continues from the checkpoint.
@@ -101,106 +114,134 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Iterable[str]) ->
     """
     from pipeline.reports import origins  # see `execute_stages`
 
-    had_run = folder.record_path.exists()
-    record = prepare_to_resume(folder, record.replace(origin=collect_origin()))
-    if record.resumed_after_epoch:
-        place = f"after epoch {record.resumed_after_epoch}"
-        log.info(f"Continuing {folder.display_path} {place}.")
-    elif had_run:
+    has_checkpoint = folder.checkpoint_path.exists()
+    if has_checkpoint:
+        log.info(f"Going on with {folder.display_path}.")
+    elif folder.record_path.exists():
         listed = "".join(f"\n  {each}" for each in reasons)
         log.info(f"Replacing what is in {folder.display_path}, because of{listed}")
-    started, earlier_s = time.monotonic(), record.duration_s or 0
+    started = time.monotonic()
+    record = record.replace(origin=collect_origin())
     folder.write_record(record)
     folder.clear()
     atomic_write(folder.helpers_path, provenance.get_helpers(record.inputs))
     atomic_write(folder.path / README, origins.RUN_README.encode())
     try:
-        outputs = execute_stages(folder, record.parameters, record.inputs)
+        outputs = execute_stages(folder, record)
         arrays = provenance.select_group(record.inputs, "array")
         if folder.read_data().source_sha256 != arrays:
             problem = "The source has changed while the run was reading it"
             raise NotebookFailed(f"{problem}. Start the command again.")
-        duration = round(earlier_s + time.monotonic() - started, 1)
-        record = record.replace(duration_s=duration)
-        note = folder.read_model().note
-        finish_run(folder, record.replace(outputs=outputs, note=note))
+        duration = measure_duration(started, has_checkpoint)
+        record = record.replace(duration_s=duration, outputs=outputs)
+        write_run_page(folder, record)
+        folder.write_record(record.replace(status=Status.DONE))
     except BaseException as error:
         # Delete the metrics, so that the folder does not look like a finished run.
         folder.metrics_path.unlink(missing_ok=True)
-        duration = round(earlier_s + time.monotonic() - started, 1)
-        is_stopped = isinstance(error, KeyboardInterrupt)
-        text = None if is_stopped else hide_folders(str(error))
-        ended = record.replace(status=Status.from_error(error), error=text)
-        folder.write_record(ended.replace(duration_s=duration))
+        status = Status.from_error(error)
+        record = record.replace(
+            status=status,
+            error=None if status == Status.INTERRUPTED else hide_folders(str(error)),
+            duration_s=measure_duration(started, has_checkpoint),
+            outputs={},
+        )
+        folder.write_record(record)
         raise
+
+
+def measure_duration(started: float, has_checkpoint: bool) -> float | None:
+    """Return the seconds since `started`, or None if an earlier start did a part."""
+    return None if has_checkpoint else round(time.monotonic() - started, 1)
 
 
 def execute_stages(
     folder: RunFolder,
-    values: Mapping[str, object],
-    inputs: Mapping[str, str] | None = None,
-    stages: Iterable[Stage] = STAGES,
+    record: RunRecord,
+    stages: Sequence[Stage] = STAGES,
+    *,
+    data_file: bytes | None = None,
+    is_point: bool = False,
 ) -> dict[str, str]:
-    """Execute the notebooks of some stages, in the folder of a run.
+    """Execute the notebooks of some stages of a run, and log how long each took.
 
-    values: the parameters of the run, by name.
-    inputs: digests of the cells and the code to execute, see `notebooks.execute`.
+    folder: the folder in which the notebooks work.
+    record: the parameters of the run, and the code that is executed.
     stages: the stages, by default all three.
+    data_file: the content of a data.npz that is in the folder only meanwhile.
+    is_point: see `notebooks.execute`. Points log nothing here.
 
     Return the SHA-256 of each file that these stages wrote, by the name of the file.
     """
     # Importing papermill and nbconvert takes 0.6 s. A finished run needs neither.
     from pipeline.execution import notebooks
 
+    values = record.parameters.model_dump() | {"run_dir": folder.display_path}
     outputs: dict[str, str] = {}
-    for stage in stages:
-        started, executed = time.monotonic(), folder.executed_path(stage)
-        values = {**values, "run_dir": folder.display_path}
-        notebooks.execute(stage.notebook, executed, values, inputs=inputs)
-        outputs |= folder.digest(stage.files)
-        log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
+    if data_file is not None:
+        atomic_write(folder.data_path, data_file)
+    try:
+        for stage in stages:
+            started = time.monotonic()
+            executed = folder.executed_path(stage)
+            notebooks.execute(
+                stage.notebook,
+                executed,
+                values,
+                inputs=record.inputs,
+                is_point=is_point,
+            )
+            outputs |= folder.digest(stage.files)
+            if not is_point:
+                log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
+    finally:
+        if data_file is not None:
+            folder.data_path.unlink(missing_ok=True)
     return outputs
 
 
-def finish_run(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report of a run, then record that the run is done."""
+def write_run_page(folder: RunFolder, record: RunRecord) -> None:
+    """Write the report of a finished run, whose run.json need not be written yet."""
     from pipeline.reports import page  # see `execute_stages`
 
     page.write_run_report(folder, record)
-    folder.write_record(record.replace(status=Status.DONE))
 
 
 def summarise_metrics(folder: RunFolder) -> str:
-    """Return a summary of a run, with its metrics beside the published ones.
+    """Return a summary of a run: what differs from the original, and its metrics.
 
-    The summary also lists what differs from the original, repeats the run's note if
-    there is one, and names the path of the report.
+    For images from MNIST, the published metrics stand beside those of the run.
     """
-    record, model = folder.read_record(), folder.read_model()
-    changed = find_changed_from_original(from_values(record.parameters))
-    verdicts = ("", "") if changed else ("equal", "NOT equal")
+    record = folder.read_record()
+    metrics = folder.read_metrics().model_dump()
+    changed = find_changed_from_original(record.parameters)
     differences = [format_parameters(changed)] if changed else []
+    parts: list[str] = []
     if not provenance.has_published_helpers(record.inputs):
         differences.append("helpers.py, whose code has been changed")
-    metrics = folder.read_metrics().model_dump()
-    has_digits = model.classes == data.DIGITS
-    parts = [published.format_table(metrics, *verdicts, has_digits)]
+        parts.append(published.NOTE)
     if differences:
         parts.insert(0, f"What differs from the original: {', '.join(differences)}")
-    if record.note:
-        parts.append(record.note)
-    parts.append(f"report: {os.path.relpath(folder.report_path)}")
-    return "\n" + "\n\n".join(parts)
+    if not provenance.has_mnist(record.inputs):
+        table = published.format_own_metrics(metrics)
+    elif changed:
+        table = published.format_table(metrics, equal="", other="")
+    else:
+        table = published.format_table(metrics)
+    report = os.path.relpath(folder.report_path)
+    return "\n" + "\n\n".join([*parts, table, f"report: {report}"])
 
 
-def write_report(folder: RunFolder) -> Path:
-    """Write the report of a finished run, and return the path of the report.
+def write_report(run_dir: str) -> Path:
+    """Write the report of a finished run or of a selected point, and return its path.
 
-    Raises InvalidFile if the folder has no finished run, or if a result was altered.
+    Raises InvalidFile if the folder has no finished run, if a result was altered, or if
+    the point was not evaluated.
     """
+    folder = open_run(run_dir)
     folder.read_record()  # if there is no run, raise before a lock file is written
     with lock_folder(folder.path):
-        finish_run(folder, folder.read_finished()[0])
+        write_run_page(folder, folder.read_evaluated())
     return folder.report_path
 
 
@@ -216,6 +257,5 @@ def write_public_report(run_dir: str, output: Path) -> None:
 
     check_page(output)
     folder = RunFolder(run_dir)
-    record, _ = folder.read_finished()
-    html = page.render_run(folder, record, is_public=True)
+    html = page.render_run(folder, folder.read_evaluated(), is_public=True)
     atomic_write(output, html.encode())

@@ -15,8 +15,8 @@ Weights = tuple[np.ndarray, ...]  # the matrices that helpers.py takes and retur
 # For each array, by its name: its dtype (or the kind of its dtype) and its shape. Axes
 # with the same name must have the same length.
 Layout = dict[str, tuple[str, tuple[int | str, ...]]]
-# The errors that NumPy raises if an .npz file is cut off or altered.
-DAMAGE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+# The errors that NumPy raises if an .npz file is cut off, altered or encrypted.
+DAMAGE = (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def to_npz(**arrays: Any) -> bytes:
@@ -37,13 +37,13 @@ def read_arrays(path: Path, layout: Layout, advice: str) -> Arrays:
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
-            raise ValueError("it is a single array, as np.save writes it")
+            raise ValueError("np.save has written a single array")
         with file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise InvalidFile(path, "is missing", advice) from None
-    except DAMAGE as error:
-        problem = f"is not a whole .npz file of plain arrays ({error})"
+    except DAMAGE:
+        problem = "is not a whole .npz file of plain arrays"
         raise InvalidFile(path, problem, advice) from None
     lengths: dict[str, int] = {}  # the length of each axis that has a name
     for name, (kind, shape) in layout.items():

@@ -3,6 +3,7 @@
 import json
 import os
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,15 @@ SOURCE: Layout = {"x_train": ("uint8", ("N", 28, 28)), "y_train": ("uint8", ("N"
 SOURCE |= {"x_test": ("uint8", ("M", 28, 28)), "y_test": ("uint8", ("M",))}
 DATA: Layout = {f"x_{split}": ("uint8", (split, 784)) for split in SPLITS}
 DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
+# The SHA-256 of MNIST's test set, which the project's sample of MNIST has, too.
+MNIST_TEST = {
+    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
 
 
 class Classes(tuple[str, ...]):
     """The names of two to ten classes, in the order of their labels."""
-
-    @property
-    def nouns(self) -> tuple[str, str]:
-        """Return the word for a class, in the singular and in the plural."""
-        return ("digit", "digits") if self == DIGITS else ("class", "classes")
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -49,6 +50,21 @@ class Classes(tuple[str, ...]):
 DIGITS = Classes(string.digits)
 _NAMES = "T-shirt trousers pullover dress coat sandal shirt sneaker bag boot"
 CLOTHES = Classes(_NAMES.split())
+
+
+def is_mnist(digests: Mapping[str, str]) -> bool:
+    """Return whether images are from MNIST: whether they have MNIST's test set.
+
+    digests: the SHA-256 of each array of the source, by name.
+    """
+    return MNIST_TEST.items() <= digests.items()
+
+
+def list_packages(source: str) -> tuple[str, ...]:
+    """Return the packages that, besides NumPy, load the images of a source."""
+    if source in KERAS_SOURCES:
+        return ("keras", "jax")
+    return ("pillow",) if resolve_source(source).is_dir() else ()
 
 
 def find_committed_file(name: str) -> Path:
@@ -96,6 +112,15 @@ class Data:
         """Return one digest of the six arrays."""
         return digest_arrays(*self.arrays.values())
 
+    @property
+    def is_mnist(self) -> bool:
+        return is_mnist(self.source_sha256)
+
+    @property
+    def noun(self) -> str:
+        """Return the word for a class of these images."""
+        return "digit" if self.is_mnist else "class"
+
     def without_test(self) -> "Data":
         """Return a copy without test images, which training does not need."""
         return replace(self, x_test=self.x_test[:0], y_test=self.y_test[:0])
@@ -111,9 +136,11 @@ class Data:
         arrays = read_arrays(path, DATA, advice)
         provenance = json.loads(str(arrays["provenance"]))
         sets: Any = {name: arrays[name] for name in DATA}
-        source, digests = provenance["source"], provenance["sha256"]
         return cls(
-            **sets, source=source, source_sha256=digests, classes=read_classes(arrays)
+            **sets,
+            source=provenance["source"],
+            source_sha256=provenance["sha256"],
+            classes=read_classes(arrays),
         )
 
 
@@ -124,19 +151,16 @@ def load_source(source: str) -> Data:
     InvalidInput if the source does not exist or cannot be used.
     """
     path = SAMPLE if source == "sample" else resolve_source(source)
-    extras: dict[str, Any] = {}
+    own: dict[str, Any] = {}  # what only a folder of pictures has
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
-        if source == "fashion_mnist":
-            extras = {"classes": CLOTHES}
     elif path.is_dir():
-        own = pictures.read_folder(path)
-        arrays, classes = own.arrays, Classes(own.classes)
-        extras = {"warnings": own.warnings, "samples": own.samples, "classes": classes}
-    elif path.suffix.lower() == ".npz":
-        arrays = read_arrays(
-            path, SOURCE, "Use an .npz file in the layout of keras.datasets."
-        )
+        folder = pictures.read_folder(path)
+        arrays = folder.arrays
+        own = {"warnings": folder.warnings, "samples": folder.samples}
+    elif path.suffix.lower() == ".npz" and path.exists():
+        advice = "Use an .npz file in the layout of keras.datasets."
+        arrays = read_arrays(path, SOURCE, advice)
     else:
         problem = f"source is {source!r}, but must be {SOURCES}"
         raise InvalidInput(f"{problem}. No .npz file and no folder is at {path}.")
@@ -145,11 +169,40 @@ def load_source(source: str) -> Data:
             allowed = "labels from 0 to 9, and at least one label"
             raise InvalidInput(f"{source}: {name} must hold {allowed}.")
     digests = {name: digest_arrays(arrays[name]) for name in SOURCE}
-    x_train, y_train = arrays["x_train"].reshape(-1, 784), arrays["y_train"]
-    x_test, y_test = arrays["x_test"].reshape(-1, 784), arrays["y_test"]
-    no_images, no_labels = x_train[:0], y_train[:0]  # for the validation images
-    sets = (x_train, y_train, no_images, no_labels, x_test, y_test)
-    return Data(*sets, source, digests, **extras)
+    x_train = arrays["x_train"].reshape(-1, 784)
+    y_train = arrays["y_train"]
+    return Data(
+        x_train=x_train,
+        y_train=y_train,
+        x_validation=x_train[:0],
+        y_validation=y_train[:0],
+        x_test=arrays["x_test"].reshape(-1, 784),
+        y_test=arrays["y_test"],
+        source=source,
+        source_sha256=digests,
+        classes=_name_classes(source, arrays, digests),
+        **own,
+    )
+
+
+def _name_classes(source: str, arrays: Arrays, digests: Mapping[str, str]) -> Classes:
+    """Return the names of a source's classes. Raises InvalidInput if they do not fit.
+
+    MNIST's are its digits. Other sources may bring names in the array `classes`.
+    """
+    if is_mnist(digests):
+        return DIGITS
+    if source == "fashion_mnist":
+        return CLOTHES
+    largest = int(max(arrays["y_train"].max(), arrays["y_test"].max()))
+    if "classes" not in arrays:
+        return Classes(f"class {label}" for label in range(max(2, largest + 1)))
+    names = arrays["classes"]
+    is_text = names.ndim == 1 and names.dtype.kind == "U"
+    if not is_text or not max(2, largest + 1) <= len(names) <= 10:
+        needed = f"2 to 10 names, and one for each label up to {largest}"
+        raise InvalidInput(f"{source}: classes must hold {needed}.")
+    return Classes(map(str, names))
 
 
 def split_source(source: str, num_samples: int, num_validation: int) -> Data:
@@ -167,7 +220,9 @@ def split_data(data: Data, num_samples: int, num_validation: int) -> Data:
     numbers that fit: a fifth of the images for validation, but at most 1000, and all
     others for training.
     """
-    x, y, end = data.x_train, data.y_train, num_samples + num_validation
+    x = data.x_train
+    y = data.y_train
+    end = num_samples + num_validation
     if end > len(x):
         fifth = min(1000, len(x) // 5)
         raise InvalidInput(
@@ -175,13 +230,12 @@ def split_data(data: Data, num_samples: int, num_validation: int) -> Data:
             f", but the source {data.source!r} has {len(x)} training images. "
             f"These fit: num_samples {len(x) - fifth}, num_validation {fifth}."
         )
-    front, rest = slice(num_samples), slice(num_samples, end)
     return replace(
         data,
-        x_train=x[front],
-        y_train=y[front],
-        x_validation=x[rest],
-        y_validation=y[rest],
+        x_train=x[:num_samples],
+        y_train=y[:num_samples],
+        x_validation=x[num_samples:end],
+        y_validation=y[num_samples:end],
     )
 
 

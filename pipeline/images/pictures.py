@@ -33,14 +33,12 @@ SHADED = "pictures in shade; light them evenly, scan them, or crop them"
 class Pictures:
     """The user's own pictures, as the arrays of a source.
 
-    classes: the names of the classes, in the order of the labels.
     warnings: warnings about files that were left out and about pictures in shade.
     samples: some pictures of each class. Each picture is in the list twice, before and
         after its conversion to MNIST's format, (28, 28) uint8.
     """
 
     arrays: Arrays
-    classes: tuple[str, ...]
     warnings: list[str]
     samples: dict[str, list[np.ndarray]]
 
@@ -74,14 +72,26 @@ def read_folder(folder: Path) -> Pictures:
             samples[file.parent.name] += [np.asarray(before), image]
         own.append(image)
     warnings = [describe_problem(problem, names) for problem, names in problems.items()]
+    if not files:
+        check_depth(folder)
     if not 2 <= len(images) <= 10 or min(map(len, images.values())) < 2:
         problem = f"Classes with pictures in {folder}: {len(images)}"
         needed = "The folder needs 2 to 10 classes, with at least two pictures each."
         raise InvalidInput("\n".join([f"{problem}. {needed}", *warnings]))
-    is_digits = set(images) <= set(string.digits)
-    classes = tuple(string.digits) if is_digits else tuple(sorted(images))
-    labelled = {classes.index(name): images[name] for name in sorted(images)}
-    return Pictures(split_and_mix(labelled), classes, warnings, samples)
+    names = sorted(images)
+    if set(names) <= set(string.digits):
+        names = list(string.digits)
+    labelled = {names.index(name): images[name] for name in sorted(images)}
+    arrays = split_and_mix(labelled) | {"classes": np.array(names)}
+    return Pictures(arrays, warnings, samples)
+
+
+def check_depth(folder: Path) -> None:
+    """Raise InvalidInput if only sub-folders have folders of classes, as test/cat."""
+    for inner in sorted(folder.glob("[!.]*/")):
+        if find_pictures(inner):
+            problem = f"{folder} has no folder of a class, but {inner} has"
+            raise InvalidInput(f"source: {problem}. Set source to {inner}.")
 
 
 def find_pictures(folder: Path) -> list[Path]:

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 import helpers
 from helpers import Weights
-from pipeline.execution import runs
 from pipeline.images.data import DIGITS, Classes, Data
 from pipeline.reports import plots
 from pipeline.results.model import Model
@@ -40,6 +39,10 @@ class Reading:
     classes: Classes = DIGITS
 
     @property
+    def noun(self) -> str:
+        return "digit" if self.classes == DIGITS else "class"
+
+    @property
     def answer(self) -> int:
         return int(self.scores.argmax())
 
@@ -47,14 +50,11 @@ class Reading:
 def load_run(run_dir: str) -> tuple[Data, Model]:
     """Return the data and the network of a run.
 
-    run_dir: the run's folder. If the folder of a default run is missing, the function
-        makes that run first.
+    run_dir: the run's folder.
     """
     folder = RunFolder(run_dir)
-    runs.ensure_default_run(folder.display_path)
     if folder.record_path.exists():
-        record, _ = folder.read_finished(check_files=False)
-        folder.check_helpers(record)
+        folder.check_helpers(folder.read_finished())
     return folder.read_data(), folder.read_model()
 
 
@@ -140,7 +140,7 @@ def describe_reading(reading: Reading) -> str:
     text += f"next comes {names[second]}, with {scores[second]:.2f}. "
     if true is not None:
         mistake = "" if true == answer else ", so that is a mistake"
-        text += f"The {reading.classes.nouns[0]} is {names[true]}{mistake}. "
+        text += f"The {reading.noun} is {names[true]}{mistake}. "
     if reading.activations is None:
         return text.rstrip()
     total, dropped = len(reading.dropped), np.sum(reading.dropped)
@@ -169,7 +169,7 @@ def draw_reading(reading: Reading) -> Figure:
     bars.barh(range(10), scores, color=plots.TEST)
     bars.barh(reading.answer, scores.max(), color=plots.VALIDATION, label="answer")
     if reading.label is not None:
-        label = f"true {reading.classes.nouns[0]}"
+        label = f"true {reading.noun}"
         bars.plot(scores[reading.label], reading.label, "ko", label=label)
     bars.set(xlabel="score", ylim=(9.6, -0.6))
     bars.set_xlim(min(-0.4, *scores), 1.05 * max(1.2, *scores))

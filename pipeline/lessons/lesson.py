@@ -55,7 +55,7 @@ def render_lesson(text: str, folder: RunFolder) -> str:
     Raises InvalidInput if the run is not finished, if a page cannot train the run's
     network, or if a question or a part in the text has a mistake.
     """
-    record, _ = folder.read_finished()
+    record = folder.read_finished()
     run = live.collect_template_values(folder, record)["run"]
     if not run["networks"] or not run["training"]:
         raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")

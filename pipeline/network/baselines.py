@@ -1,20 +1,21 @@
 """Classify images by simple methods, which a network has to outperform.
 
 Each `classify_` function learns from images (N, 784) uint8 with labels (N,), and
-returns the classes (M,) of new images (M, 784). The function `compare_pair` compares
-two classifiers on the same images.
+returns the classes (M,) of new images (M, 784). `compare_methods` compares them with
+the network.
 """
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from helpers import Bytes, Floats, one_hot
+from pipeline.statistics import compare_pair
 
 Classes = npt.NDArray[np.intp]
-Correct = npt.NDArray[np.bool_]
 # Factors of the penalty on squared weights, of which ridge regression chooses one.
 STRENGTHS = 10.0 ** np.arange(-1, 5)
 # If 128 is subtracted from all pixels, sums of their products are exact in float32.
@@ -64,8 +65,10 @@ def classify_by_ridge_regression(
     Source: A. Hoerl and R. Kennard (1970), Technometrics 12, 55-67.
     """
     used = images.any(axis=0)  # (784,), true for the P pixels that are not always 0
-    inputs, targets = images[:, used] / 255, one_hot(labels)  # (N, P), (N, 10)
-    centre, mean = inputs.mean(axis=0), targets.mean(axis=0)
+    inputs = images[:, used] / 255  # (N, P)
+    targets = one_hot(labels)  # (N, 10)
+    centre = inputs.mean(axis=0)
+    mean = targets.mean(axis=0)
     inputs -= centre
     values, vectors = np.linalg.eigh(inputs.T @ inputs)
     products = vectors.T @ (inputs.T @ (targets - mean))  # (P, 10)
@@ -80,23 +83,28 @@ def classify_by_ridge_regression(
     return classify(best, new_images), float(best)
 
 
-def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
-    """Compare two classifiers by McNemar's exact test.
+def compare_methods(
+    answers: Mapping[str, Classes], labels: Bytes, reference: str
+) -> list[list[str]]:
+    """Return the rows of a table of methods, the least accurate first.
 
-    first, second: (N,), whether the classifier classified each image correctly.
+    answers: the classes (M,) that each method gave to the same images, by its name.
+    reference: the name of the method with which all others are compared.
 
-    Return the number of images that only the first classifier classified correctly, the
-    number for only the second classifier, and the two-sided p-value of the test.
-
-    Source: Q. McNemar (1947), Psychometrika 12, 153-157.
+    The first row is the heading. For each method but the reference, a row has the
+    number of images that only the method classified correctly, the number that only the
+    reference did, and the p-value of McNemar's test.
     """
-    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
-    count = only_first + only_second
-    tail, ways = 0, 1  # exact: Python's whole numbers may be of any size
-    for k in range(min(only_first, only_second) + 1):
-        tail += ways  # in which one classifier can be the right one for k images
-        ways = ways * (count - k) // (k + 1)
-    return only_first, only_second, min(1.0, 2 * tail / 2**count)
+    correct = {name: each == labels for name, each in answers.items()}
+    rows = [["method", "accuracy", "only it", "only the network", "p"]]
+    for name in sorted(correct, key=lambda name: correct[name].mean()):
+        cells = ["", "", ""]
+        if name != reference:
+            first, second, p = compare_pair(correct[name], correct[reference])
+            p_value = f"{p:.4f}" if p >= 0.0001 else "<0.0001"
+            cells = [f"{first:,}", f"{second:,}", p_value]
+        rows.append([name, f"{correct[name].mean():.4f}", *cells])
+    return rows
 
 
 def _find_nearest(points: Bytes | Floats, images: Bytes) -> Classes:

@@ -43,25 +43,24 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train for one epoch, with the same arguments and result as helpers.train_epoch.
 
-    The loops are used if the arguments allow it: for instance, the batch size has to be
-    1. Otherwise helpers.train_epoch is called. If `find_fallback_note` returns a note,
-    the note is printed once.
+    The loops are used if `loops_fit` and the batch size is 1. Otherwise
+    helpers.train_epoch is called. If helpers.py is not the published version, this is
+    said once.
     """
-    arguments = images, labels, weights, rng, input_rng
-    if find_fallback_note(weights, rng) is not None:
+    arrays = images, labels, weights
+    if batch_size == 1 and loops_fit(*arrays, rng, input_rng):
+        return _train(*arrays, rng, input_rng, **options)
+    if not is_published():
         print_note()
-    elif (
-        batch_size == 1
-        and arrays_fit(images, weights, labels)
-        and have_separate_streams(rng, input_rng)
-    ):
-        return _train(*arguments, **options)
-    return helpers.train_epoch(*arguments, batch_size=batch_size, **options)
+    return helpers.train_epoch(
+        *arrays, rng, input_rng, batch_size=batch_size, **options
+    )
 
 
 def predict(images: Bytes, weights: Weights, normalisation: float = 255) -> Floats:
     """Return the scores (N, 10) of images (N, 784) uint8, without dropout."""
-    if loops_match_helpers() and arrays_fit(images, weights):
+    no_labels = np.zeros(len(images), np.uint8)
+    if loops_fit(images, no_labels, weights):
         return _predict(images, weights, normalisation)
     return helpers.predict(images, weights, normalisation)
 
@@ -70,7 +69,7 @@ def evaluate(
     images: Bytes, labels: Bytes, weights: Weights, normalisation: float = 255
 ) -> tuple[float, float]:
     """Return the mean squared error per image and the accuracy, without dropout."""
-    if loops_match_helpers() and arrays_fit(images, weights, labels):
+    if loops_fit(images, labels, weights):
         return helpers.measure(_predict(images, weights, normalisation), labels)
     return helpers.evaluate(images, labels, weights, normalisation)
 
@@ -94,48 +93,31 @@ def measure_activity(
     return count / len(images)
 
 
-def arrays_fit(images: Bytes, weights: Weights, labels: Bytes | None = None) -> bool:
-    """Return whether the types and shapes of these arrays are right for the loops.
+def loops_fit(
+    images: Bytes, labels: Bytes, weights: Weights, *generators: object
+) -> bool:
+    """Return whether the loops compute the same as helpers.py with these arguments.
 
-    The images have to be (N, 784) uint8, the labels (N,) uint8, and the weights as
-    `weights_fit` says. The loops themselves do not check any bounds.
+    helpers.py has to be the published version. The loops check no bounds, so the arrays
+    need the right types and shapes: images (N, 784) uint8, labels (N,) uint8, and
+    weights (784, H) and (H, 10) float64 in C order. The generators have to be different
+    ones of NumPy's class RandomState, because the loops draw all masks of pixels before
+    all masks of units.
     """
-    is_image = images.dtype == np.uint8 and images.shape[1:] == (PIXELS,)
-    is_label = labels is None or (
-        labels.dtype == np.uint8 and labels.shape == images.shape[:1]
-    )
-    return is_image and is_label and weights_fit(weights)
-
-
-def weights_fit(weights: Weights) -> bool:
-    """Return whether the weights are right for the loops: (784, H) and (H, 10)."""
+    arrays: list[np.ndarray] = [images, labels, *weights]
     hidden_size = len(weights[-1])
-    shapes = [matrix.shape for matrix in weights]
-    return shapes == [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)] and all(
-        matrix.dtype == np.float64 and matrix.flags.c_contiguous for matrix in weights
+    shapes = [(len(images), PIXELS), (len(images),)]
+    shapes += [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)]
+    types = [np.uint8, np.uint8, np.float64, np.float64]
+    in_use = [each for each in generators if each is not None]
+    return (
+        is_published()
+        and [array.shape for array in arrays] == shapes
+        and [array.dtype for array in arrays] == types
+        and all(matrix.flags.c_contiguous for matrix in weights)
+        and all(type(each) is np.random.RandomState for each in in_use)
+        and len({id(each) for each in in_use}) == len(in_use)
     )
-
-
-def have_separate_streams(rng: object, input_rng: object | None) -> bool:
-    """Return whether masks of units and masks of pixels come from separate streams.
-
-    helpers.py draws a mask of pixels and then a mask of units for each image. The loops
-    draw the masks of pixels for many images first, and the masks of units afterwards.
-    If both kinds came from one stream, the masks would not be those of helpers.py.
-    """
-    generators = [rng] if input_rng is None else [rng, input_rng]
-    streams = {id(getattr(each, "_bit_generator", None)) for each in generators}
-    are_known = all(type(each) is np.random.RandomState for each in generators)
-    return are_known and len(streams) == len(generators)
-
-
-def find_fallback_note(weights: Weights, *generators: object) -> str | None:
-    """Return NOTE if the loops cannot train with these arguments, else None.
-
-    generators: the random generators. The loops support only NumPy's RandomState.
-    """
-    known = all(type(each) is np.random.RandomState for each in generators)
-    return None if loops_match_helpers() and weights_fit(weights) and known else NOTE
 
 
 @cache
@@ -144,7 +126,7 @@ def print_note() -> None:
     print(NOTE, file=sys.stderr)
 
 
-def loops_match_helpers() -> bool:
+def is_published() -> bool:
     """Return whether helpers.py is the published version, and unchanged in memory.
 
     A cell of a notebook may have replaced a function of the imported helpers.py.

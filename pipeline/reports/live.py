@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
 
-from pipeline.digests import digest_code, read_code
 from pipeline.images.arrays import read_arrays
 from pipeline.images.data import DIGITS, Data
-from pipeline.network import published
-from pipeline.parameters import Parameters, from_values
+from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import History, RunRecord
 from pipeline.reports.fields import collect_ranges
 from pipeline.results.model import Model
-from pipeline.results.provenance import HELPERS, has_published_helpers
+from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -115,13 +113,14 @@ def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, A
     history, model = folder.read_history(), folder.read_model()
     training = None
     if can_train(folder, record):
-        parameters = from_values(record.parameters)
-        training = collect_training_data(parameters, folder.read_data(), history, model)
+        training = collect_training_data(
+            record.parameters, folder.read_data(), history, model
+        )
     accuracy = folder.read_metrics().test_accuracy
-    networks = collect_networks(model, accuracy) if can_classify(folder, model) else []
+    networks = collect_networks(model, accuracy) if can_classify(record, model) else []
     return {
         "fields": Parameters.model_fields,
-        **collect_ranges(record.parameters),
+        **collect_ranges(dict(record.parameters)),
         "epochs": len(history),
         "last": history[-1],
         "curves": collect_curves(history),
@@ -135,28 +134,23 @@ def can_train(folder: RunFolder, record: RunRecord) -> bool:
 
     `NO_TRAINING` tells the reader of a page what this requires.
     """
-    parameters = from_values(record.parameters)
+    parameters = record.parameters
     return (
         has_published_helpers(record.inputs)
-        and not record.note
         and parameters.batch_size == 1
         and parameters.num_samples <= MAX_IMAGES
         and folder.data_path.exists()
     )
 
 
-def can_classify(folder: RunFolder, model: Model) -> bool:
+def can_classify(record: RunRecord, model: Model) -> bool:
     """Return whether a page can classify drawings with a run's network.
 
     The scripts of a page compute what the published helpers.py computes, so the run
     must have used that code. The network must also be small enough for a page.
     """
-    text = read_code(folder.find_helpers() or HELPERS)
-    is_same = digest_code(text) == published.HELPERS_SHA256
     size = model.weights[0].shape[1]
-    shapes = [matrix.shape for matrix in model.weights]
-    fits = shapes == [(784, size), (size, 10)] and size <= MAX_HIDDEN_SIZE
-    return is_same and fits
+    return has_published_helpers(record.inputs) and size <= MAX_HIDDEN_SIZE
 
 
 def collect_curves(history: History) -> dict[str, list[float]]:

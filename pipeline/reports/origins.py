@@ -11,9 +11,8 @@ from ruamel.yaml import YAML
 
 from pipeline.paths import ROOT
 from pipeline.records import Origin
+from pipeline.results.provenance import has_mnist
 
-# The SHA-256 of MNIST's test images. The project's sample of MNIST has the same ones.
-MNIST_TEST_IMAGES = "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"
 MNIST = (
     "MNIST, copyright Yann LeCun and Corinna Cortes, a derivative work of NIST's "
     "databases, here a selection that is otherwise unchanged, under the Creative "
@@ -65,33 +64,22 @@ SWEEP_README = README.format(
     what="A sweep",
     record="ID/run.json",
     files="""\
-report.html             the sweep as one page; begin here
-results.csv             a row for each point: parameters, metrics, time, error
-test_evaluations.jsonl  each evaluation on the test images
-helpers.py.txt          the code of the network
-sweep.ipynb             the notebook of the page, as it was executed
-sweep.json              the definition and the inputs of the sweep
-ID/                     each point: weights, metrics by epoch, notebooks, run.json""",
+report.html     the sweep as one page; begin here
+results.csv     a row for each point: parameters, metrics, time, error
+helpers.py.txt  the code of the network
+sweep.ipynb     the notebook of the page, as it was executed
+sweep.json      the definition, the inputs, and what was evaluated on test images
+ID/             each point: weights, metrics by epoch, notebooks, run.json""",
 )
 
 
-def is_mnist(source: object, inputs: Mapping[str, str]) -> bool:
-    """Return whether images are from MNIST.
-
-    source: the source of the images, such as "sample".
-    inputs: the digests of a run's inputs, by name. If they include the digest of
-        MNIST's test images, the images are from MNIST, whatever their source.
-    """
-    is_known = inputs.get("array x_test") == MNIST_TEST_IMAGES
-    return is_known or source in ("sample", "mnist")
-
-
-def cite_images(source: object, inputs: Mapping[str, str]) -> str:
+def cite_images(source: str, inputs: Mapping[str, str]) -> str:
     """Return a text that names the authors and the licence of images.
 
-    source, inputs: see `is_mnist`.
+    source: the source of the images, such as "sample".
+    inputs: what a run with these images depends on (see provenance.py).
     """
-    if is_mnist(source, inputs):
+    if has_mnist(inputs):
         return MNIST
     if source == "fashion_mnist":
         return FASHION_MNIST
@@ -99,13 +87,12 @@ def cite_images(source: object, inputs: Mapping[str, str]) -> str:
     return f"{source}, {licence}."
 
 
-def collect_credits(inputs: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the credits for the images and the code of results, each credit once.
+def collect_credits(source: str, inputs: Mapping[str, str]) -> list[str]:
+    """Return the credits for the images and the code of a result.
 
-    inputs: the digests of a run's inputs (see `is_mnist`), by source of images.
+    source, inputs: see `cite_images`.
     """
-    texts = [cite_images(source, each) for source, each in inputs.items()]
-    return [*dict.fromkeys(texts), cite_project()]
+    return [cite_images(source, inputs), cite_project()]
 
 
 @cache

@@ -17,17 +17,17 @@ from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from pipeline.images.data import DIGITS
 from pipeline.network import published
-from pipeline.parameters import find_changed_from_original, from_values, make_command
+from pipeline.parameters import find_changed_from_original, make_command
 from pipeline.paths import RUNS, hide_folders, to_display_path
 from pipeline.records import RunRecord
 from pipeline.reports import cells, live, origins
 from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
 from pipeline.results.files import GENERATOR, atomic_write, check_page
-from pipeline.results.provenance import has_published_helpers
-from pipeline.results.run_folder import RunFolder
+from pipeline.results.provenance import has_mnist, has_published_helpers
+from pipeline.results.run_folder import PointFolder, RunFolder
 from pipeline.results.stages import HELPERS, STAGES
+from pipeline.statistics import compute_wilson_interval
 
 # The kinds of outputs that a page can show, the preferred ones first.
 FORMATS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg"]
@@ -215,19 +215,19 @@ def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) ->
     paths = map(folder.executed_path, reversed(STAGES))
     nodes = {path.stem: cells.read_notebook(path) for path in paths if path.exists()}
     notebooks = {stem: cells.remove_tasks(node) for stem, node in nodes.items()}
-    source = str(record.parameters["source"])
-    if not origins.is_mnist(source, record.inputs):
+    if not has_mnist(record.inputs):
         notebooks = {
-            k: cells.drop_tagged_cells(v, MNIST_TAG) for k, v in notebooks.items()
+            stem: cells.drop_tagged_cells(node, MNIST_TAG)
+            for stem, node in notebooks.items()
         }
     # The page has a title of its own, so all headings of notebooks are one level lower.
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), 1))
     place = "" if is_public else describe_place(record)
-    credits = origins.collect_credits({source: record.inputs})
+    credits = origins.collect_credits(record.parameters.source, record.inputs)
     html = render_template(
         "report.html.j2",
         ["page", "report"],
-        title=make_title(folder),
+        title=folder.title,
         headings=renderer.headings,
         sections=sections,
         origins={"place": place, "credits": credits},
@@ -241,14 +241,11 @@ def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) ->
 def describe_place(record: RunRecord) -> str:
     """Describe in one line when and where a run was made, and how long it took."""
     begin = f"{record.started:%Y-%m-%d %H:%M} UTC"
+    duration = "with interruptions"
+    if record.duration_s is not None:
+        duration = f"in {record.duration_s} seconds"
     where = origins.describe_origins([record.origin])
-    return f"{begin} in {record.duration_s} seconds, {where}"
-
-
-def make_title(folder: RunFolder) -> str:
-    if folder.is_point:
-        return f"Point {folder.path.name} of the sweep {folder.path.parent.name}"
-    return f"Run {folder.path.name}"
+    return f"{begin} {duration}, {where}"
 
 
 def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
@@ -256,27 +253,26 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
 
     The keys are the names that the template uses.
     """
-    parameters = from_values(record.parameters)
-    metrics, model = folder.read_metrics(), folder.read_model()
-    is_digits = model.classes == DIGITS
-    helpers = folder.find_helpers()
-    own = f"runs/{folder.path.parent.name}-{folder.path.name}"
-    run_dir = own if folder.is_point else folder.display_path
+    parameters = record.parameters
+    metrics = folder.read_metrics()
+    run_dir = folder.display_path
+    if isinstance(folder, PointFolder):
+        run_dir = f"runs/{folder.path.parent.name}-{folder.path.name}"
+    is_published = has_published_helpers(record.inputs)
     return {
-        "digits": is_digits,
+        "digits": has_mnist(record.inputs),
         "published_accuracy": float(published.PUBLISHED["test_accuracy"]),
         "record": record,
-        "interval": published.compute_wilson_interval(
-            metrics.test_accuracy, metrics.test_images
-        ),
+        "interval": compute_wilson_interval(metrics.test_accuracy, metrics.test_images),
         "metrics": metrics,
         "parameters": parameters,
         "source": parameters.source,
         "comparisons": published.compare_with_published(metrics.model_dump()),
         "unoriginal": find_changed_from_original(parameters),
-        "command": make_command(parameters.model_dump(), run_dir),
-        "published_helpers": has_published_helpers(record.inputs),
-        "helpers_path": to_display_path(helpers) if helpers else "",
+        "command": make_command(parameters, run_dir),
+        "published_helpers": is_published,
+        "note": "" if is_published else published.NOTE,
+        "helpers_path": to_display_path(folder.helpers_path),
         "digests": {
             **record.inputs,
             "the trained weights": metrics.weights_sha256,

@@ -22,6 +22,7 @@ from PIL.Image import Quantize, fromarray
 
 from pipeline.records import History
 from pipeline.reports.answers import fold_answer as fold_answer  # for notebooks
+from pipeline.statistics import compute_wilson_interval
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -131,6 +132,25 @@ def draw_units(weights: np.ndarray, captions: Sequence[str]) -> Figure:
 def draw_digits(images: np.ndarray, captions: Sequence[str]) -> Figure:
     """Draw handwritten digits (N, 784), with a caption above each."""
     return draw_tiles(images, captions, cmap="gray_r", vmin=0, vmax=255)
+
+
+def draw_class_accuracies(
+    accuracies: np.ndarray, counts: np.ndarray, names: Sequence[str], noun: str
+) -> Figure:
+    """Draw the accuracy of each class (C,), with its 95 % interval.
+
+    counts: the number of images of each class.
+    names: the names of the classes.
+    noun: the word for one class, such as "digit".
+    """
+    places = range(len(names))
+    intervals = np.array(list(map(compute_wilson_interval, accuracies, counts)))
+    reach = abs(intervals.T - accuracies)  # (2, C), down and up
+    figure, axis = plt.subplots(figsize=(9, 3), gridspec_kw={"bottom": 0.2})
+    axis.errorbar(places, accuracies, reach, fmt="o", color=TRAIN, capsize=3)
+    axis.set(xlabel=noun, ylabel="accuracy (fraction)")
+    axis.set_xticks(places, names)
+    return figure
 
 
 def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Figure:

@@ -6,45 +6,57 @@ creates for a run, for a sweep, and for a notebook that no command executes.
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import CommandFailed, InvalidFile, InvalidInput
+from pipeline.errors import CommandFailed, InvalidInput
+from pipeline.results.stages import SWEEP
 
 LOCK = ".digits.lock"
 # Every page that this project makes contains this element.
 GENERATOR = b'<meta name="generator" content="python -m pipeline">'
 
 
-def check_folder(path: Path, marker: str, harmless: tuple[str, ...] = ()) -> None:
+def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None:
     """Check that a run or a sweep may write into a folder.
 
-    marker: a file that must not be in the folder, because it belongs to another kind of
-        result: "sweep.json" if a run is to be written, "run.json" if a sweep is.
+    other: the record of the other kind of result, which must not be in the folder:
+        SWEEP if a run is to be written, RECORD if a sweep is.
     harmless: the suffixes or names of files that may already be in the folder.
 
     The folder must be new, contain this project's lock file, or contain nothing but
-    harmless and hidden files. The folder must not contain the marker, and must not be
-    inside the folder of a sweep. Raises InvalidInput if the folder breaks these rules.
+    harmless and hidden files. It must not be inside the folder of a sweep. Raises
+    InvalidInput if the folder breaks these rules.
     """
     check_parents(path)
-    foreign: list[str] = []
-    if path.is_dir() and not (path / LOCK).exists():
-        for each in path.iterdir():
-            is_harmless = each.name in harmless or each.suffix in harmless
-            if not is_harmless and not each.name.startswith("."):
-                foreign.append(each.name)
-    if (path.parent / "sweep.json").exists():
+    foreign = list_foreign_files(path, harmless)
+    if (path.parent / SWEEP).exists():
         problem = f"a folder of the sweep {path.parent}"
-    elif (path / marker).exists():
-        problem = f"the folder of another kind of result: it holds {marker}"
+    elif (path / other).exists():
+        problem = f"the folder of another kind of result: it holds {other}"
     elif foreign:
-        problem = f"not a folder of this project: it holds {min(foreign)}"
+        problem = f"not a folder of this project: it holds {foreign[0]}"
     else:
         return
     raise InvalidInput(f"{path} is {problem}. Choose another folder.")
+
+
+def list_foreign_files(path: Path, harmless: tuple[str, ...]) -> list[str]:
+    """Return the names of files that neither this project nor an editor has written.
+
+    harmless: see `check_folder`.
+    """
+    if not path.is_dir() or (path / LOCK).exists():
+        return []
+    foreign: list[str] = []
+    for each in path.iterdir():
+        is_hidden = each.name.startswith(".")
+        is_harmless = each.name in harmless or each.suffix in harmless
+        if not is_hidden and not is_harmless:
+            foreign.append(each.name)
+    return sorted(foreign)
 
 
 def check_parents(path: Path) -> None:
@@ -64,25 +76,11 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        # `is_locked` holds the lock for a moment, so wait a little before giving up.
-        with FileLock(folder / LOCK, timeout=0.3):
+        with FileLock(folder / LOCK, timeout=0):
             yield
     except Timeout:
         problem = f"Another command is writing to {folder}. Wait for it"
         raise CommandFailed(f"{problem}, or choose another folder.") from None
-
-
-def is_locked(folder: Path) -> bool:
-    """Return whether a running command has locked the folder."""
-    if not (folder / LOCK).exists():
-        return False
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # this user may not write to the folder
-        return False
 
 
 def atomic_write(path: Path, content: bytes) -> None:
@@ -101,23 +99,6 @@ def atomic_write(path: Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def check_unchanged(path: Path, current_digest: str, earlier_digest: str) -> None:
-    """Raise InvalidFile if the current and the earlier digest of a file differ."""
-    if current_digest != earlier_digest:
-        problem = "has changed since this notebook read it"
-        raise InvalidFile(path, problem, "Run this notebook again.")
-
-
-def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove temporary files of `atomic_write` that a killed process left behind.
-
-    names: the names of the files that the process was to write.
-    """
-    for name in names:
-        for part in folder.glob(f".{name}.*.part"):
-            part.unlink()
 
 
 def check_page(path: Path) -> None:

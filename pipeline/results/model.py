@@ -21,14 +21,11 @@ class Model:
     weights: float64 matrices, as the functions of helpers.py take and return them.
     normalisation: the number by which pixels are divided.
     classes: the names of the classes.
-    note: a sentence that says that helpers.py trained the network without the compiled
-        loops, or None if the loops were used.
     """
 
     weights: Weights
     normalisation: float
     classes: Classes = data.DIGITS
-    note: str | None = None
 
     @classmethod
     def read(cls, path: Path, advice: str) -> "Model":
@@ -36,9 +33,8 @@ class Model:
         layout: Layout = {"normalisation": ("float64", ())}
         arrays = read_arrays(path, layout, advice)
         weights = select_weights(arrays, path, advice)
-        note = str(arrays["note"]) if "note" in arrays else None
         normalisation = float(arrays["normalisation"])
-        return cls(weights, normalisation, data.read_classes(arrays), note)
+        return cls(weights, normalisation, data.read_classes(arrays))
 
     @property
     def sha256(self) -> str:
@@ -50,9 +46,8 @@ class Model:
 
         Raises InvalidInput if the weights are not a tuple of float64 matrices.
         """
-        notes = {} if self.note is None else {"note": self.note}
         arrays = name_weights(self.weights) | self.classes.to_arrays()
-        return to_npz(normalisation=float(self.normalisation), **arrays, **notes)
+        return to_npz(normalisation=float(self.normalisation), **arrays)
 
 
 def name_weights(weights: Weights) -> dict[str, np.ndarray]:
@@ -64,13 +59,14 @@ def name_weights(weights: Weights) -> dict[str, np.ndarray]:
         kind = type(weights).__name__
         problem = f"The weights of helpers.py are a {kind}, but must be a tuple"
         raise InvalidInput(f"{problem} of float64 matrices. Change initial_weights.")
-    for number, matrix in enumerate(weights):
-        if np.ndim(matrix) != 2 or np.asarray(matrix).dtype != np.float64:
-            found = f"{np.asarray(matrix).dtype} {np.shape(matrix)}"
-            name = WEIGHTS.format(number, number + 1)
-            problem = f"{name} of helpers.py is {found}, but must be a float64 matrix"
-            raise InvalidInput(f"{problem}, such as (1, H) for a bias.")
-    return {WEIGHTS.format(i, i + 1): matrix for i, matrix in enumerate(weights)}
+    matrices = {WEIGHTS.format(i, i + 1): each for i, each in enumerate(weights)}
+    for name, matrix in matrices.items():
+        array = np.asarray(matrix)
+        if array.ndim != 2 or array.dtype != np.float64:
+            problem = f"{name} of helpers.py is {array.dtype} {array.shape}"
+            needed = "a float64 matrix, such as (1, H) for a bias"
+            raise InvalidInput(f"{problem}, but must be {needed}.")
+    return matrices
 
 
 def select_weights(arrays: Arrays, path: Path, advice: str) -> Weights:

@@ -8,17 +8,18 @@ digests and versions. Its keys consist of a group and a name:
     code helpers.py  the digest of a module; digests.py lists the modules
     version numpy    the version of a package; PACKAGES lists the packages
 
-A test checks that the two lists contain what Python imports for the notebooks.
+A test checks that the two lists contain what Python imports for the notebooks. The
+version of Python is an input only if helpers.py has been changed: the published one
+gives the same bits with each supported version.
 """
 
 import ast
 import hashlib
 import importlib.metadata
 import json
-import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.digests import (
@@ -30,16 +31,15 @@ from pipeline.digests import (
     read_code,
 )
 from pipeline.errors import CommandFailed, InvalidInput
-from pipeline.images.data import Data
+from pipeline.images.data import Data, is_mnist, list_packages
 from pipeline.network.published import HELPERS_SHA256
-from pipeline.parameters import KERAS_SOURCES
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord
 from pipeline.results.stages import EVALUATION, STAGES, Stage
 
 Inputs = dict[str, str]
 
-PACKAGES = ("llvmlite", "numba", "numpy", "pillow")
+PACKAGES = ("llvmlite", "numba", "numpy")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 NETWORK = "code helpers.py"
 HELPERS = ROOT / "helpers.py"
@@ -78,22 +78,26 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
     NumPy and the standard library.
     """
     check_helpers()
-    versions = find_versions(PACKAGES)
-    if images and images.source in KERAS_SOURCES:
-        versions |= find_versions(("keras", "jax"))
     code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
     code["helpers.py"] = digest_helpers()  # also stores the text for `get_helpers`
+    source_packages = list_packages(images.source) if images else ()
+    versions = {
+        name: importlib.metadata.version(name) for name in (*PACKAGES, *source_packages)
+    }
+    if code["helpers.py"] != HELPERS_SHA256:
+        # For instance, the builtin sum adds floats more exactly from Python 3.12 on.
+        versions["python"] = "{}.{}".format(*sys.version_info)
     groups = {
         "array": images.source_sha256 if images else {},
         "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
         "code": code,
         "version": versions,
     }
-    return {
-        f"{group} {name}": value
-        for group, values in groups.items()
-        for name, value in values.items()
-    }
+    inputs: Inputs = {}
+    for group, values in groups.items():
+        for name, value in values.items():
+            inputs[f"{group} {name}"] = value
+    return inputs
 
 
 def check_helpers() -> None:
@@ -108,20 +112,26 @@ def check_helpers() -> None:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         problem = f"helpers.py has a mistake{line}: {getattr(error, 'msg', error)}"
         raise InvalidInput(f"{problem}. Correct it; nothing was started.") from None
-    names: set[str] = set()
+    for name in list_imports(tree):
+        root = name.partition(".")[0]  # "" if the import begins with a dot
+        is_own_file = (ROOT / f"{root}.py").exists()
+        if is_own_file or root not in sys.stdlib_module_names | {"numpy"}:
+            raise InvalidInput(
+                f"helpers.py imports {root or name}, but may import only NumPy and the "
+                f"standard library. Copy what you need from {root or name} into "
+                "helpers.py, which has to be the whole network."
+            )
+
+
+def list_imports(tree: ast.AST) -> list[str]:
+    """Return the names of the modules that Python code imports, in order."""
+    names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {each.name for each in node.names}
+            names += [each.name for each in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names.add("." * node.level + (node.module or ""))  # dots are not allowed
-    roots = {name.partition(".")[0] or name for name in names}
-    own = {name for name in roots if (ROOT / f"{name}.py").exists()}
-    if foreign := sorted(own | (roots - sys.stdlib_module_names - {"numpy"})):
-        raise InvalidInput(
-            f"helpers.py imports {foreign[0]}, but may import only NumPy and the "
-            f"standard library. Copy what you need from {foreign[0]} into helpers.py, "
-            "which has to be the whole network."
-        )
+            names.append("." * node.level + (node.module or ""))
+    return names
 
 
 def check_imported_helpers() -> None:
@@ -147,37 +157,49 @@ def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
     group: "array", "cells", "code" or "version".
     """
     start = f"{group} "
-    return {
-        name.removeprefix(start): value
-        for name, value in inputs.items()
-        if name.startswith(start)
-    }
-
-
-def select_training_inputs(inputs: Mapping[str, str]) -> Inputs:
-    """Return the inputs that training depends on, without those only for evaluation."""
-    return {k: value for k, value in inputs.items() if k not in EVALUATION_INPUTS}
+    names = [name for name in inputs if name.startswith(start)]
+    return {name.removeprefix(start): inputs[name] for name in names}
 
 
 def make_training_key(record: RunRecord) -> str:
     """Return one digest of everything that the training of a run depends on."""
-    inputs = select_training_inputs(record.inputs)
-    text = json.dumps(record.parameters | inputs, sort_keys=True)
+    facts = record.parameters.model_dump()
+    for name, value in record.inputs.items():
+        if name not in EVALUATION_INPUTS:
+            facts[name] = value
+    text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def list_changes(earlier: RunRecord, current: RunRecord) -> list[str]:
+def digest_training_code(inputs: Mapping[str, str]) -> str:
+    """Return the first 12 digits of a digest of all the code that trains a run."""
+    code: list[str] = []
+    for name in sorted(inputs):
+        is_code = name.startswith(("cells ", "code "))
+        if is_code and name not in EVALUATION_INPUTS:
+            code.append(inputs[name])
+    return hashlib.sha256("".join(code).encode()).hexdigest()[:12]
+
+
+def list_changes(
+    earlier: RunRecord, current: RunRecord, ignored: Collection[str] = ()
+) -> list[str]:
     """Return a description of each parameter and input that differs between records.
 
-    Only the parameters and inputs that `current` contains are compared.
+    ignored: the names of inputs that are not compared.
+
+    Only the inputs that `current` contains are compared.
     """
-    old = earlier.parameters | earlier.inputs
-    return [
-        f"{name}, which was {_shorten(old.get(name, 'not recorded'))} "
-        f"and is {_shorten(value)}"
-        for name, value in (current.parameters | current.inputs).items()
-        if old.get(name) != value
-    ]
+    before = earlier.parameters.model_dump() | earlier.inputs
+    now = current.parameters.model_dump() | current.inputs
+    changes: list[str] = []
+    for name, value in now.items():
+        old = before.get(name, "not recorded")
+        if old != value and name not in ignored:
+            changes.append(
+                f"{name}, which was {_shorten(old)} and is {_shorten(value)}"
+            )
+    return changes
 
 
 def _shorten(value: object) -> str:
@@ -186,18 +208,14 @@ def _shorten(value: object) -> str:
     return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
-def has_published_helpers(*inputs: Mapping[str, str]) -> bool:
-    """Return whether all of these runs used the published helpers.py.
-
-    inputs: the inputs of each run.
-    """
-    return all(each.get(NETWORK) == HELPERS_SHA256 for each in inputs)
+def has_published_helpers(inputs: Mapping[str, str]) -> bool:
+    """Return whether a run with these inputs used the published helpers.py."""
+    return inputs.get(NETWORK) == HELPERS_SHA256
 
 
-def find_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the version of Python and of each of these packages, by name."""
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    return {"python": platform.python_version()} | versions
+def has_mnist(inputs: Mapping[str, str]) -> bool:
+    """Return whether a run with these inputs used images from MNIST."""
+    return is_mnist(select_group(inputs, "array"))
 
 
 def digest_cells(notebook: Path) -> str:

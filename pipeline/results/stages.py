@@ -1,13 +1,20 @@
 """List the stages of a run: the notebook of each stage, and the files it writes.
 
-A stage reads files that earlier stages have written.
+A stage reads files that earlier stages have written. The module also has the names of
+all other files in the folder of a run or a sweep.
 """
 
 from dataclasses import dataclass
-from itertools import dropwhile, takewhile
 from pathlib import Path
 
 from pipeline.paths import NOTEBOOKS
+
+DATA, MODEL, HISTORY = "data.npz", "model.npz", "history.json"
+ANSWERS, METRICS = "answers.npz", "metrics.json"
+REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
+HELPERS = "helpers.py.txt"  # Python could import a file named helpers.py instead
+README = "README.txt"
+SWEEP = "sweep.json"  # the record of a sweep
 
 
 @dataclass(frozen=True)
@@ -27,28 +34,15 @@ class Stage:
         return f"{self.name}.ipynb"
 
 
-PREPARATION = Stage("01_prepare", ("data.npz",))
-TRAINING = Stage("02_train", ("model.npz", "history.json"))
-EVALUATION = Stage("03_evaluate", ("answers.npz", "metrics.json"))
+PREPARATION = Stage("01_prepare", (DATA,))
+TRAINING = Stage("02_train", (MODEL, HISTORY))
+EVALUATION = Stage("03_evaluate", (ANSWERS, METRICS))
 STAGES = (PREPARATION, TRAINING, EVALUATION)
 
 RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)
 EXECUTED_NOTEBOOKS = tuple(stage.executed_name for stage in STAGES)
-REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
-HELPERS = "helpers.py.txt"  # Python could import a file named helpers.py instead
-README = "README.txt"
 PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # users may save them in JupyterLab or a browser
-# The files that are deleted before a run, in this order.
+# The files that are deleted before a run, in this order: the metrics first, so that no
+# metrics remain without the data and the model.
 CLEARED_FILES = (*reversed(RESULT_FILES), *PAGES, HELPERS, README)
 RUN_FILES = (*CLEARED_FILES, CHECKPOINT, RECORD)
-
-
-def list_earlier_files(stage: Stage) -> list[str]:
-    """Return the names of all files that the stages before this stage write."""
-    earlier = takewhile(lambda each: each != stage, STAGES)
-    return [name for each in earlier for name in each.files]
-
-
-def list_stages_from(stage: Stage) -> list[Stage]:
-    """Return this stage and all later stages."""
-    return [*dropwhile(lambda each: each != stage, STAGES)]

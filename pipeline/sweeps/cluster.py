@@ -25,7 +25,7 @@ from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, to_json
 from pipeline.results import provenance
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import TRAINING
+from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.training import Submit, Trained, train_point
 
 TIMEOUT = 10  # seconds for the first answer of a scheduler
@@ -111,7 +111,8 @@ def describe_incompatibility(record: bytes) -> str:
     if multiprocessing.current_process().daemon:
         return "has a nanny, so it cannot start processes: start it with --no-nanny"
     wanted = RunRecord.model_validate_json(record)
-    own = wanted.replace(inputs=provenance.collect_inputs(None, [TRAINING]))
+    inputs = provenance.collect_inputs(None, [TRAINING, EVALUATION])
+    own = wanted.replace(inputs=inputs)
     changes = provenance.list_changes(wanted, own)
     return f"differs in {'; '.join(changes)}" if changes else ""
 

@@ -65,8 +65,8 @@ def _check_seeds(sweep: SweepDefinition) -> None:
 def list_points(sweep: SweepDefinition) -> list[Parameters]:
     """Return the parameters of all points of a sweep, without duplicates.
 
-    Raises InvalidInput if there are more than MAX_POINTS points, or if a value or a
-    source of images cannot be used.
+    Raises InvalidInput if there are more than MAX_POINTS points, if a value cannot be
+    used, or if the points have several sources of images.
     """
     found = list(islice(_list_combinations(sweep), MAX_POINTS + 1))
     if len(found) > MAX_POINTS:
@@ -78,6 +78,11 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
         problem = f"select is {sweep.select}, but num_validation is 0"
         advice = "Raise num_validation, or select a training metric"
         raise InvalidInput(f"{problem}. {advice}.")
+    sources = sorted({each.source for each in checked})
+    if len(sources) > 1:
+        problem = f"The sweep has several sources: {', '.join(sources)}"
+        reason = "accuracies on different images cannot be compared"
+        raise InvalidInput(f"{problem}. Make a sweep for each, because {reason}.")
     return list({each.model_dump_json(): each for each in checked}.values())
 
 

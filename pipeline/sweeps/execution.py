@@ -3,10 +3,9 @@
 import importlib.util
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,17 @@ import pandas as pd
 from loky import cpu_count
 
 from pipeline import records
-from pipeline.errors import CommandFailed, InvalidFile, InvalidInput, NotebookFailed
+from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution.process import open_thread_pool, start_fork_server
 from pipeline.network.published import format_duration, format_metric
 from pipeline.paths import NOTEBOOKS
-from pipeline.records import Status, SweepRecord
+from pipeline.records import Status
 from pipeline.reports.origins import SWEEP_README, describe_origins
 from pipeline.results.files import atomic_write, lock_folder
 from pipeline.sweeps import evaluation, table, training
 from pipeline.sweeps.progress import Progress, log_state
-from pipeline.sweeps.sweep import Point, Sweep, prepare_sweep
+from pipeline.sweeps.sweep import Point, Sweep, find_sweep_record, prepare_sweep
 from pipeline.sweeps.table import make_table
-
-RESULTS_INTERVAL = 10.0  # seconds until results.csv is written again
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +34,6 @@ def run_sweep(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
-    retry_failed: bool = False,
-    with_report: bool = True,
     dry_run: bool = False,
 ) -> pd.DataFrame:
     """Train the remaining points of a sweep, and return the table of all points.
@@ -52,8 +47,6 @@ def run_sweep(
     workers: how many points to train at a time on this machine; by default one for each
         core.
     scheduler: the address of a Dask scheduler, to train on its cluster instead.
-    retry_failed: whether to train failed points again.
-    with_report: whether to write the report.
     dry_run: whether only to log how many points would be trained.
 
     Raises InvalidInput if the sweep cannot be started. In this case nothing has been
@@ -69,19 +62,18 @@ def run_sweep(
     for warning in sweep.warnings:
         log.warning(warning)
     if dry_run:
-        log_state(sweep, len(sweep.find_jobs(retry_failed)))
+        log_state(sweep, len(sweep.find_jobs()))
         return make_table(sweep)
     with lock_folder(sweep.path):
         start_fork_server()
-        jobs = sweep.find_jobs(retry_failed)
+        jobs = sweep.find_jobs()
         log_state(sweep, len(jobs))
         train_points(sweep, jobs, workers, scheduler)
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
-        if with_report and (jobs or is_new or not sweep.report_path.exists()):
+        if jobs or is_new or not sweep.report_path.exists():
             log.info("writing the report")
             write_report(sweep)
-    if with_report:
-        log.info(f"report: {os.path.relpath(sweep.report_path)}")
+    log.info(f"report: {os.path.relpath(sweep.report_path)}")
     any_failed = table.has_failed(found).any()
     if any_failed or not (found["status"] == Status.DONE).any():
         raise CommandFailed(table.describe_failures(found))
@@ -102,15 +94,14 @@ def open_trainer(
         from pipeline.sweeps import cluster
 
         data_files = {sweep.make_training_data(point.parameters) for point in jobs}
-        wanted = jobs[0].training_record
+        wanted = jobs[0].expected_record
         with cluster.open_cluster(scheduler, wanted, data_files) as submit:
             yield submit
     else:
         if jobs:
             from pipeline.execution import notebooks  # see `runs.execute_stages`
 
-            # The inputs of each source of images have the same digests of code.
-            notebooks.check_loaded_code(next(iter(sweep.inputs.values())))
+            notebooks.check_loaded_code(sweep.inputs)
         with open_thread_pool(workers or cpu_count()) as threads:  # unused without jobs
             yield lambda *job: threads.submit(training.train_point, *job)
 
@@ -128,7 +119,6 @@ def train_points(
     sweep.json stays.
     """
     progress = Progress(sweep, len(jobs))
-    written_at = time.monotonic()
     has_begun = False
     try:
         with open_trainer(sweep, jobs, workers, scheduler) as submit:
@@ -138,13 +128,10 @@ def train_points(
             futures = {}
             for point in jobs:
                 content = sweep.make_training_data(point.parameters)
-                futures[submit(point.folder, point.training_record, content)] = point
+                futures[submit(point.folder, point.expected_record, content)] = point
             for future in as_completed(futures):
                 point = futures.pop(future)
                 point.record_result(*future.result())
-                if time.monotonic() - written_at > RESULTS_INTERVAL:
-                    write_results(sweep)
-                    written_at = time.monotonic()
                 progress.log_point(point)
     finally:  # after all training has ended, also after Ctrl-C
         for point in jobs:
@@ -161,9 +148,10 @@ def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:
     has_jobs: whether there are points to train. If there are none, and if the sweep has
         not changed, the function does nothing.
     """
-    record, before = sweep.to_record(), None
-    with suppress(InvalidFile):
-        before = records.read_record(sweep.record_path, SweepRecord, "")
+    before = find_sweep_record(sweep.path)
+    if before:
+        sweep.evaluated = list(before.evaluated)
+    record = sweep.to_record()
     if has_jobs or before != record:
         sweep.report_path.unlink(missing_ok=True)
         atomic_write(sweep.helpers_path, sweep.helpers)
@@ -227,7 +215,7 @@ def write_report(sweep: Sweep) -> Path:
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
     title = f"Sweep {sweep.definition.name}"
-    credits = origins.collect_credits(sweep.inputs)
+    credits = origins.collect_credits(sweep.source, sweep.inputs)
     origin = {"place": _describe_place(sweep), "credits": credits}
     page.write_notebook_report(executed, sweep.report_path, title, origin)
     return sweep.report_path
@@ -239,9 +227,12 @@ def _describe_place(sweep: Sweep) -> str:
     if not records:
         return ""
     times = sorted(f"{record.started:%Y-%m-%d %H:%M}" for record in records)
-    seconds = format_duration(sum(record.duration_s or 0 for record in records))
+    durations = [record.duration_s for record in records if record.duration_s]
+    seconds = format_duration(sum(durations))
+    missing = len(records) - len(durations)
+    without = f" without the {missing} that were interrupted" if missing else ""
     where = describe_origins(record.origin for record in records)
     return (
-        f"{times[0]} to {times[-1]} UTC; training its points took {seconds} in total, "
-        f"including points that failed, {where}"
+        f"{times[0]} to {times[-1]} UTC; training its points took {seconds} in total"
+        f"{without}, including points that failed, {where}"
     )

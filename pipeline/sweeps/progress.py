@@ -23,11 +23,11 @@ def log_state(sweep: Sweep, remaining: int) -> None:
     """
     statuses = [point.status for point in sweep.points.values()]
     done = statuses.count(Status.DONE)
-    failed = len(statuses) - done - remaining
-    more = f", {failed:,} failed or diverged before" if failed else ""
+    diverged = len(statuses) - done - remaining
+    more = f", {diverged:,} diverged before" if diverged else ""
     total = format_count(len(statuses), "point")
     log.info(f"{total}: {done:,} done, {remaining:,} to run{more}")
-    if remaining and not has_published_helpers(*sweep.inputs.values()):
+    if remaining and not has_published_helpers(sweep.inputs):
         log.info(NOTE)
 
 

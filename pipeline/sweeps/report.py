@@ -1,6 +1,5 @@
 """Write sentences about a sweep for sweep.ipynb, and draw the plot of this notebook."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.network.published import NOTE, format_accuracy
 from pipeline.reports import plots
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point
@@ -22,16 +22,14 @@ MAX_TICKS = 8  # the most values that get a tick each
 def find_remarks(points: Iterable[Point]) -> list[str]:
     """Return remarks about the code that trained the points.
 
-    The remarks are the notes in the points' records. If any of these points was not
-    trained with the published helpers.py, another remark says so.
+    If any of the points was not trained with the published helpers.py, two remarks say
+    so.
     """
     records = [point.record for point in points if point.record]
-    remarks = {record.note for record in records if record.note}
-    if not all(has_published_helpers(record.inputs) for record in records):
-        remarks.add(
-            "The network is that of a changed helpers.py, and not the project's own."
-        )
-    return sorted(remarks)
+    if all(has_published_helpers(record.inputs) for record in records):
+        return []
+    own = "The network is that of a changed helpers.py, and not the project's own."
+    return [NOTE, own]
 
 
 def describe_extremes(
@@ -84,21 +82,18 @@ def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
     values: the value of the metric for each seed. The text includes their range.
     images: the number of images that each value was measured on.
 
-    For an accuracy, the text also has the standard error of a measurement on this
-    number of images. The error is not 0, even if all images are classified correctly.
-
-    Source: A. Agresti and B. Coull (1998), The American Statistician 52, 119-126.
+    For an accuracy, the text also has the confidence interval of a measurement on this
+    number of images.
     """
-    mean, measured = values.mean(), f"{images:,} images"
+    mean = values.mean()
+    certain = f"{mean:.4f}"
     if metric.endswith("accuracy"):
-        centre = (mean * images + 2) / (images + 4)
-        error = math.sqrt(centre * (1 - centre) / (images + 4))
-        measured = f"standard error of {measured}: {error:.2g}"
+        certain = format_accuracy(mean, images)
     spread = "one seed"
     if len(values) > 1:
         ends = f"{values.min():.4f} to {values.max():.4f}"
         spread = f"range over {len(values)} seeds: {ends}"
-    return f"{metric} {mean:.4f} ({spread}; {measured})"
+    return f"{metric} {certain} ({images:,} images; {spread})"
 
 
 def draw_configurations(

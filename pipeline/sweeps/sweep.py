@@ -6,24 +6,26 @@ started.
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline import parameters, paths, records
-from pipeline.errors import InvalidFile
+from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images import data
 from pipeline.images.data import Data
 from pipeline.parameters import Parameters
 from pipeline.records import Metrics, RunRecord, Status, SweepDefinition, SweepRecord
-from pipeline.results import provenance
+from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, check_folder
-from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import EVALUATION, HELPERS, README, TRAINING
+from pipeline.results.provenance import EVALUATION_INPUTS
+from pipeline.results.run_folder import PointFolder
+from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.definition import list_points, read_definition
 
-UNFINISHED = (None, Status.RUNNING, Status.INTERRUPTED, Status.OUTDATED)
+# Points with another status than these are trained at the next start.
+ENDED = (Status.DONE, Status.DIVERGED)
 log = logging.getLogger(__name__)
 ADVICE = "Run the sweep: python -m pipeline sweep FILE.yaml"
 
@@ -40,7 +42,7 @@ class Point:
     """
 
     parameters: Parameters
-    folder: RunFolder
+    folder: PointFolder
     expected_record: RunRecord
     record: RunRecord | None = None
     changes: list[str] = field(default_factory=list)
@@ -50,23 +52,19 @@ class Point:
         return self.folder.path.name
 
     @property
-    def training_record(self) -> RunRecord:
-        """Return the record with which the training of the point would begin now."""
-        inputs = provenance.select_training_inputs(self.expected_record.inputs)
-        return self.expected_record.replace(inputs=inputs)
-
-    @property
-    def status(self) -> Status | None:
-        """Return the status of the point, or None if the point has not been run."""
+    def status(self) -> Status:
         if self.changes:
             return Status.OUTDATED
-        return self.record.status if self.record else None
+        return self.record.status if self.record else Status.NOT_RUN
 
     def read_record(self) -> None:
         """Read the point's record, and find how it differs from the expected record."""
-        self.record, self.changes = self.folder.find_record(), []
+        self.record = self.folder.find_record()
+        self.changes = []
         if self.record:
-            self.changes = provenance.list_changes(self.record, self.training_record)
+            self.changes = provenance.list_changes(
+                self.record, self.expected_record, EVALUATION_INPUTS
+            )
 
     def record_result(
         self, record: RunRecord, files: Mapping[str, bytes] | None = None
@@ -78,9 +76,10 @@ class Point:
         """
         if files:
             self.folder.clear()
-        for name, content in (files or {}).items():
-            atomic_write(self.folder.path / name, content)
-        self.record, self.changes = record, []
+            for name, content in files.items():
+                atomic_write(self.folder.path / name, content)
+        self.record = record
+        self.changes = []
         self.folder.write_record(record)
 
     def find_metrics(self) -> Metrics | None:
@@ -89,11 +88,11 @@ class Point:
         Metrics that were measured with other code or with another 03_evaluate do not
         count.
         """
-        if self.status != Status.DONE or not self.record:
+        if self.record is None or self.status != Status.DONE:
             return None
-        is_evaluated = self.folder.metrics_path.name in self.record.outputs
-        wanted = self.expected_record
-        if not is_evaluated or provenance.list_changes(self.record, wanted):
+        if stages.METRICS not in self.record.outputs:
+            return None
+        if provenance.list_changes(self.record, self.expected_record):
             return None
         try:
             return self.folder.read_metrics()
@@ -104,84 +103,85 @@ class Point:
 class Sweep:
     """A sweep: its definition, its folder, its points, and what the points need.
 
+    points: the parameters of all points.
     path: the folder of the sweep.
-    points: the parameters of each point, by the id of the point.
-    inputs: what training and evaluation depend on (see provenance.py), by the source of
-        the images.
+    inputs: what training and evaluation depend on (see provenance.py).
     warnings: warnings about the images.
-    images: the images, by their source. A sweep that is only read needs no images.
+    evaluated: see `records.SweepRecord`.
+    images: the images of the sweep's source. A sweep that is only read has none.
     """
 
     def __init__(
         self,
         definition: SweepDefinition,
+        points: Iterable[Parameters],
         path: Path,
-        points: Mapping[str, Parameters],
-        inputs: Mapping[str, dict[str, str]],
+        inputs: Mapping[str, str],
         warnings: Sequence[str] = (),
-        images: Mapping[str, Data] | None = None,
+        evaluated: Sequence[str] = (),
+        images: Data | None = None,
     ) -> None:
-        self.definition, self.path, self.warnings = definition, path, list(warnings)
-        self.inputs, self.images = dict(inputs), dict(images or {})
+        self.definition = definition
+        self.path = path
+        self.inputs = dict(inputs)
+        self.warnings = list(warnings)
+        self.evaluated = list(evaluated)
+        self.images = images
         self.display_path = paths.to_display_path(path)
-        self.record_path = path / "sweep.json"
+        self.record_path = path / stages.SWEEP
         self.results_path = path / "results.csv"
         self.notebook_path = path / "sweep.ipynb"
-        self.report_path = path / "report.html"
-        self.helpers_path = path / HELPERS
-        self.readme_path = path / README
-        self.points = {
-            identity: Point(
-                each,
-                RunFolder(path / identity),
-                RunRecord(parameters=dict(each), inputs=self.inputs[each.source]),
-            )
-            for identity, each in points.items()
-        }
-        self._contents: dict[tuple[Any, ...], bytes] = {}
+        self.report_path = path / stages.REPORT
+        self.helpers_path = path / stages.HELPERS
+        self.readme_path = path / stages.README
+        self.points: dict[str, Point] = {}
+        for each in points:
+            identity = parameters.make_id(dict(each))
+            record = RunRecord(parameters=each, inputs=self.inputs)
+            folder = PointFolder(path / identity)
+            self.points[identity] = Point(each, folder, record)
+        self._contents: dict[tuple[int, int], bytes] = {}
+
+    @property
+    def source(self) -> str:
+        """Return the source of the images, which is the same for all points."""
+        first = next(iter(self.points.values()))
+        return first.parameters.source
 
     @property
     def helpers(self) -> bytes:
         """Return the text of the helpers.py that trains the points."""
-        return provenance.get_helpers(next(iter(self.inputs.values())))
+        return provenance.get_helpers(self.inputs)
 
     def to_record(self) -> SweepRecord:
         return SweepRecord(
             **dict(self.definition),
-            ids={point.id: dict(point.parameters) for point in self.points.values()},
             inputs=self.inputs,
             warnings=self.warnings,
+            evaluated=self.evaluated,
         )
 
-    def find_jobs(self, retry_failed: bool) -> list[Point]:
+    def find_jobs(self) -> list[Point]:
         """Return the points to train, with outdated points last.
 
         The function first reads the records of all points. For outdated points, it logs
         the reason. Earlier results of the returned points no longer count.
-
-        retry_failed: whether to train failed points again.
         """
         unfinished: list[Point] = []
         outdated: list[Point] = []
-        reasons = Counter[str]()
-        # If a process died because it was killed, the next one may succeed.
-        left = [*UNFINISHED, Status.DIED]
-        if retry_failed:
-            left += [Status.FAILED, Status.DIVERGED]
         for point in self.points.values():
             point.read_record()
-            if point.status == Status.DONE and point.record:
+            if point.record and point.status == Status.DONE:
                 altered = point.folder.list_altered(point.record)
-                files = [name for name in altered if name in TRAINING.files]
-                point.changes = [
-                    f"{name}, which was removed or altered" for name in files
-                ]
+                for name in TRAINING.files:
+                    if name in altered:
+                        point.changes.append(f"{name}, which was removed or altered")
             if point.changes:
-                reasons[point.changes[0]] += 1
                 outdated.append(point)
-            elif point.status in left:
+            elif point.status not in ENDED:
                 point.record = None  # its earlier result no longer counts
                 unfinished.append(point)
+        reasons = Counter(point.changes[0] for point in outdated)
         for reason, count in reasons.items():
             which = "1 point is" if count == 1 else f"{count} points are"
             log.info(f"{which} outdated and trained again, because of {reason}")
@@ -192,8 +192,8 @@ class Sweep:
 
         values: the parameters of the point.
         """
-        sizes = values.num_samples, values.num_validation
-        return data.split_data(self.images[values.source], *sizes)
+        assert self.images is not None
+        return data.split_data(self.images, values.num_samples, values.num_validation)
 
     def make_training_data(self, values: Parameters) -> bytes:
         """Return the bytes of the data.npz that a point is trained with.
@@ -203,7 +203,7 @@ class Sweep:
         The data.npz contains no test images. Points with the same images share its
         bytes.
         """
-        key = values.source, values.num_samples, values.num_validation
+        key = values.num_samples, values.num_validation
         if key not in self._contents:
             self._contents[key] = self.split_images(values).without_test().to_bytes()
         return self._contents[key]
@@ -214,30 +214,44 @@ def prepare_sweep(
 ) -> Sweep:
     """Check the definition of a sweep, and collect what the points need.
 
-    The points need images, code and versions of packages. Each source of images is
-    loaded only once.
+    The points need images, code and versions of packages.
 
     source: the YAML file, or a mapping with its content.
     sweep_dir: the folder of the sweep, by default runs/sweeps/NAME.
 
-    Raises InvalidInput if the definition, the folder or the images cannot be used. This
-    function writes no files.
+    Raises InvalidInput if the definition, the folder or the images cannot be used, or
+    if the folder has the sweep of a file with another name. This function writes no
+    files.
     """
     definition = read_definition(Path(source) if isinstance(source, str) else source)
     path = paths.BASE / (sweep_dir or paths.RUNS / "sweeps" / definition.name)
-    check_folder(path, "run.json", (".yaml", ".yml"))
-    points = {parameters.make_id(dict(each)): each for each in list_points(definition)}
-    sources = dict.fromkeys(each.source for each in points.values())
-    images = {name: data.load_source(name) for name in sources}
-    inputs = {
-        name: provenance.collect_inputs(each, [TRAINING, EVALUATION])
-        for name, each in images.items()
-    }
-    warnings = dict.fromkeys(text for each in images.values() for text in each.warnings)
-    sweep = Sweep(definition, path, points, inputs, [*warnings], images)
-    for point in points.values():
-        sweep.make_training_data(point)  # raises if there are too few images
+    check_folder(path, stages.RECORD, (".yaml", ".yml"))
+    before = find_sweep_record(path)
+    if before and before.name != definition.name:
+        problem = f"{path} holds the sweep {before.name!r}, not {definition.name!r}"
+        raise InvalidInput(f"{problem}. Choose another folder.")
+    points = list_points(definition)
+    images = data.load_source(points[0].source)
+    inputs = provenance.collect_inputs(images, [TRAINING, EVALUATION])
+    evaluated = before.evaluated if before else []
+    warnings = images.warnings
+    sweep = Sweep(definition, points, path, inputs, warnings, evaluated, images)
+    for point in sweep.points.values():
+        sweep.make_training_data(point.parameters)  # raises if there are too few images
     return sweep
+
+
+def find_sweep_record(path: Path) -> SweepRecord | None:
+    """Return the content of sweep.json in a folder, or None if there is none.
+
+    Raises InvalidFile if the file is damaged, because it counts the looks at the test
+    images.
+    """
+    file = path / stages.SWEEP
+    if not file.exists():
+        return None
+    advice = "Move the folder away, or choose another one."
+    return records.read_record(file, SweepRecord, advice)
 
 
 def read_sweep(sweep_dir: Path | str) -> Sweep:
@@ -246,11 +260,17 @@ def read_sweep(sweep_dir: Path | str) -> Sweep:
     Raises InvalidFile if sweep.json is missing or damaged.
     """
     path = paths.BASE / sweep_dir
-    record = records.read_record(path / "sweep.json", SweepRecord, ADVICE)
+    record = records.read_record(path / stages.SWEEP, SweepRecord, ADVICE)
     fields = record.model_dump(include=set(SweepDefinition.model_fields))
     definition = SweepDefinition.model_validate(fields)
-    points = {name: parameters.from_values(each) for name, each in record.ids.items()}
-    sweep = Sweep(definition, path, points, record.inputs, record.warnings)
+    sweep = Sweep(
+        definition,
+        list_points(definition),
+        path,
+        record.inputs,
+        record.warnings,
+        record.evaluated,
+    )
     for point in sweep.points.values():
         point.read_record()
     return sweep

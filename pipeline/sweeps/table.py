@@ -13,18 +13,16 @@ from pipeline.errors import InvalidFile
 from pipeline.parameters import NAMES, format_parameters, make_id
 from pipeline.paths import BASE
 from pipeline.records import TEST_METRICS, Status, SweepDefinition, TrainingMetrics
-from pipeline.sweeps.sweep import UNFINISHED, Point, Sweep, read_sweep
+from pipeline.results.stages import SWEEP
+from pipeline.sweeps.sweep import ENDED, Point, Sweep, read_sweep
 
 CONFIGURATION = [name for name in NAMES if name != "seed"]
 RESULTS = [*TrainingMetrics.model_fields, *TEST_METRICS]
 TIMES = ["started", "duration_s", "error"]
-NOT_RUN = "not run"
-LEFT = (NOT_RUN, *filter(None, UNFINISHED))  # statuses of points that have not ended
 # What to do about points that ended with these statuses.
 ADVICE = {
-    Status.DIED: "Give the same command again to retry points that died, or "
-    "remove them from the file",
-    Status.FAILED: "The option --retry-failed trains failed points again",
+    Status.FAILED: "The same command trains failed points again. If a point fails "
+    "every time, take it out of the file",
     Status.DIVERGED: "The same parameters diverge again: change them",
 }
 
@@ -54,7 +52,7 @@ def _make_row(point: Point) -> dict[str, object]:
     tested = point.find_metrics()
     values = dict(point.parameters)
     row: dict[str, object] = {"id": point.id, "configuration": make_config_key(values)}
-    row |= {"status": str(point.status or NOT_RUN)} | values
+    row |= {"status": str(point.status)} | values
     row |= {name: getattr(metrics, name, None) for name in TrainingMetrics.model_fields}
     row |= {name: getattr(tested, name, None) for name in TEST_METRICS}
     return row | {name: getattr(record, name, None) for name in TIMES}
@@ -70,8 +68,7 @@ def rank_configurations(
     A row has the parameters except the seed, the number of `points` of the
     configuration, the number of `seeds` that have finished, and the `mean`, the
     `lowest` and the `highest` value of the metric over these seeds. A configuration is
-    `complete` if all its points have finished, and if it has at least as many points as
-    most configurations have.
+    `complete` if all its points are done.
 
     Complete configurations come first, because the mean of a few seeds may be lucky.
     Then the mean decides. If two means are equal, the other metric of the same images
@@ -85,9 +82,7 @@ def rank_configurations(
     ranking = groups[CONFIGURATION].first()
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
-    has_all = ranking["seeds"] == ranking["points"]
-    usual = ranking["points"].mode().max()  # the largest, if several are usual
-    ranking["complete"] = has_all & (ranking["points"] >= usual)
+    ranking["complete"] = ranking["seeds"] == ranking["points"]
     for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
         ranking[name] = done[definition.select].agg(end).reindex(ranking.index)
     keys = pd.DataFrame(
@@ -119,25 +114,17 @@ def select_configuration(
     reason is "". Before all points have ended, the best configuration so far is
     returned with a reason. In all other cases, None is returned with a reason.
 
-    Only complete configurations are selected. If a point has died, nothing is selected:
-    the next start of the sweep trains this point again, and may then select another
-    configuration.
+    Only complete configurations are selected. Failed points have not ended: the next
+    start of the sweep trains them again, and may then select another configuration.
     """
     best = rank_configurations(table, definition).iloc[0]
     if best["seeds"] == 0:
         return None, "Nothing is selected: no point has finished"
-    if table["status"].isin(LEFT).any():
+    if not has_ended(table).all():
         done = sum(table["status"] == Status.DONE)
         return best, f"only {done} of {len(table)} points have finished"
-    died = table[table["status"] == Status.DIED]
-    if len(died):
-        point = died.iloc[0]
-        values = describe_values(point, [*find_varied(table), "seed"])
-        more = f", and {len(died) - 1} more have" if len(died) > 1 else " has"
-        problem = f"point {point['id']} ({values}){more} died"
-        return None, f"Nothing is selected: {problem}. {ADVICE[Status.DIED]}"
     if not best["complete"]:
-        problem = "no configuration has finished with as many seeds as most have"
+        problem = "no configuration has finished all its seeds"
         return None, f"Nothing is selected: {problem}"
     return best, ""
 
@@ -156,9 +143,14 @@ def find_varied(table: pd.DataFrame) -> list[str]:
     return [name for name in CONFIGURATION if table[name].nunique() > 1]
 
 
+def has_ended(table: pd.DataFrame) -> pd.Series:
+    """Return, for each point of a sweep's table, whether no start trains it again."""
+    return table["status"].isin(ENDED)
+
+
 def has_failed(table: pd.DataFrame) -> pd.Series:
-    """Return, for each point of a sweep's table, whether it ended without a result."""
-    return ~table["status"].isin([*LEFT, Status.DONE])
+    """Return, for each point of a sweep's table, whether it failed or diverged."""
+    return table["status"].isin([*ADVICE])
 
 
 def describe_values(row: pd.Series, parameter_names: Sequence[str]) -> str:
@@ -204,8 +196,9 @@ def describe_failures(table: pd.DataFrame) -> str:
     for (status, error), ids in list(groups)[:20]:
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
         lines.append(f"{ids.iloc[0]}{more} {status}: {error}")
-    statuses = set(failed["status"])
-    lines += [f"{ADVICE[status]}." for status in ADVICE if status in statuses]
+    for status, advice in ADVICE.items():
+        if (failed["status"] == status).any():
+            lines.append(f"{advice}.")
     return "\n".join(lines)
 
 
@@ -221,14 +214,13 @@ def find_selected(run_dir: str) -> list[str]:
 
     Raises InvalidFile if the sweep has not ended, or has nothing to select.
     """
-    if not (BASE / run_dir / "sweep.json").exists():
+    if not (BASE / run_dir / SWEEP).exists():
         return [run_dir]
     sweep = read_sweep(run_dir)
     table = make_table(sweep)
     best, reason = select_configuration(table, sweep.definition)
     if best is None or reason:
-        is_unfinished = table["status"].isin(LEFT).any()
-        step = "Run the sweep again." if is_unfinished else ""
+        step = "" if has_ended(table).all() else "Run the sweep again."
         problem = f"has not ended with a selection: {reason}"
         raise InvalidFile(sweep.path, problem, step)
     return [sweep.points[name].folder.display_path for name in find_points(table, best)]

@@ -10,10 +10,9 @@ from concurrent.futures import Future
 
 from pipeline.errors import InvalidFile, NotebookFailed
 from pipeline.execution.machine import collect_origin
+from pipeline.execution.runs import execute_stages, measure_duration
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status, TrainingMetrics, now
-from pipeline.results.checkpoints import prepare_to_resume
-from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import TRAINING
 
@@ -38,33 +37,23 @@ def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Train
     error is raised. Raises CommandFailed if the project's code has changed since the
     command started.
     """
-    from pipeline.execution import notebooks  # see `runs.execute_stages`
-
-    begun = {"status": Status.RUNNING, "started": now()}
-    record = record.replace(**begun, origin=collect_origin())
-    record = prepare_to_resume(folder, record)
-    started, earlier_s = time.monotonic(), record.duration_s or 0
+    has_checkpoint = folder.checkpoint_path.exists()
+    started = time.monotonic()
+    record = record.replace(
+        status=Status.RUNNING, started=now(), origin=collect_origin()
+    )
     folder.write_record(record)
     folder.clear()
-    atomic_write(folder.data_path, data_file)
     try:
-        notebooks.execute(
-            TRAINING.notebook,
-            folder.executed_path(TRAINING),
-            record.parameters | {"run_dir": folder.display_path},
-            inputs=record.inputs,
-            is_point=True,
+        outputs = execute_stages(
+            folder, record, [TRAINING], data_file=data_file, is_point=True
         )
-        model = folder.read_model()
         last = folder.read_history()[-1]
-        trained = TrainingMetrics(**last, weights_sha256=model.sha256)
-        results = {"metrics": trained, "note": model.note}
-        record = record.replace(status=Status.DONE, **results)
+        digest = folder.read_model().sha256
+        metrics = TrainingMetrics(**last, weights_sha256=digest)
+        result = {"status": Status.DONE, "metrics": metrics, "outputs": outputs}
     except (NotebookFailed, InvalidFile) as error:
-        text = hide_folders(str(error))
-        record = record.replace(status=Status.from_error(error), error=text)
-    finally:
-        folder.data_path.unlink(missing_ok=True)
-    duration = round(earlier_s + time.monotonic() - started, 1)
-    outputs = folder.digest(TRAINING.files)
-    return record.replace(duration_s=duration, outputs=outputs), {}
+        status = Status.from_error(error)
+        result = {"status": status, "error": hide_folders(str(error))}
+    duration = measure_duration(started, has_checkpoint)
+    return record.replace(**result, duration_s=duration), {}

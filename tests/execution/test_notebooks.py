@@ -21,11 +21,12 @@ from scipy.stats import binomtest
 
 import helpers
 from pipeline import parameters
-from pipeline.errors import Diverged, InvalidFile, NotebookFailed
+from pipeline.errors import InvalidFile, NotebookFailed
 from pipeline.execution import environment, notebooks
 from pipeline.execution.notebooks import execute, execute_and_overwrite
 from pipeline.execution.process import NotebookProcess
 from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.records import Status
 from pipeline.results.run_folder import RunFolder
 from tests.commands import PATIENCE
 
@@ -152,8 +153,8 @@ FAILURES = [  # a status, the source of a cell, and what the error names besides
     ("failed", "1 / 0", "ZeroDivisionError"),
     ("failed", "%nosuch", "CellExecutionError"),
     ("diverged", DIVERGENCE, "learning_rate 0.5"),
-    ("died", "import os; os._exit(3)", "exit code 3"),
-    ("died", "import os; os.kill(os.getpid(), 9)", "SIGKILL"),
+    ("failed", "import os; os._exit(3)", "exit code 3"),
+    ("failed", "import os; os.kill(os.getpid(), 9)", "SIGKILL"),
 ]
 
 
@@ -167,8 +168,7 @@ def test_a_failure_has_a_status_and_leaves_the_notebook(tmp_path, status, source
     )
     with pytest.raises(NotebookFailed, match=f"cell 'bad': .*{name}") as failure:
         execute(notebook, tmp_path / "out.ipynb")
-    assert failure.value.status == status
-    assert isinstance(failure.value, Diverged) == (status == "diverged")
+    assert Status.from_error(failure.value) == status
     assert log.read_text() == "x"  # it is not executed again by itself
     first, failed, last = read_code_cells(tmp_path / "out.ipynb")
     assert first.outputs[0].text == "before\n"

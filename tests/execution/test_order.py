@@ -35,7 +35,7 @@ from pipeline.results.stages import STAGES
 source, *folders = sys.argv[1:]
 for count in (40, 30):
     values = {"source": source, "num_samples": count, "num_validation": 10, "epochs": 1}
-    runs.run(parameters.from_values(values), folders[0])
+    runs.run(parameters.from_values(values), folders[0], force=True)
     for stage in STAGES:
         executed = Path(folders[1]) / stage.executed_name
         notebooks.execute(stage.notebook, executed, values | {"run_dir": folders[1]})

@@ -1,8 +1,10 @@
 """Sources are checked, and split into three sets."""
 
 import hashlib
+import io
 import re
 import sys
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,15 @@ import pytest
 from pipeline.errors import InvalidInput
 from pipeline.images import data
 from pipeline.images.data import DIGITS, Classes
-from pipeline.results.run_folder import RunFolder
+from pipeline.results.stage_folder import LabFolder
+
+# A ZIP file of one file, whose header says that the file is encrypted.
+ENCRYPTED = io.BytesIO()
+with zipfile.ZipFile(ENCRYPTED, "w") as archive:
+    archive.writestr("x_train.npy", b"secret")
+ENCRYPTED = ENCRYPTED.getvalue().replace(
+    b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"
+)
 
 
 def test_the_samples_test_set_is_mnists():
@@ -53,6 +63,35 @@ def test_a_source_of_another_layout_is_refused(small_source, name, change, probl
         data.load_source(str(path))
 
 
+@pytest.mark.parametrize(
+    "names", [["cat"] * 9, ["cat"] * 11, [["cat"] * 10], [*range(10)]]
+)
+def test_names_that_do_not_fit_the_labels_are_refused(small_source, names):
+    path, arrays = small_source
+    np.savez(path, **arrays, classes=names)
+    with pytest.raises(InvalidInput, match="classes must hold 2 to 10 names"):
+        data.load_source(str(path))
+
+
+def test_images_that_are_not_mnists_are_called_classes(small_source):
+    path, arrays = small_source
+    source = data.load_source(str(path))
+    assert (source.noun, source.classes[:2]) == ("class", ("class 0", "class 1"))
+    names = tuple(f"animal {label}" for label in range(10))
+    np.savez(path, **arrays, classes=names)
+    assert data.load_source(str(path)).classes == names
+    sample = data.load_source("sample")
+    assert (sample.noun, sample.classes) == ("digit", DIGITS)
+
+
+@pytest.mark.parametrize("content", [b"text", ENCRYPTED], ids=["text", "encrypted"])
+def test_a_file_that_is_no_plain_npz_gets_no_advice_to_trust_it(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InvalidInput, match="not a whole .npz file") as caught:
+        data.load_source(str(tmp_path / "a.npz"))
+    assert "pickle" not in str(caught.value)
+
+
 @pytest.mark.parametrize("source", ["nowhere", "README.md", "nowhere/x.npz"])
 def test_a_source_that_is_not_there_is_refused(source):
     with pytest.raises(InvalidInput, match=source):
@@ -83,7 +122,7 @@ def test_the_digest_of_data_is_over_all_six_arrays_and_no_source(small_source):
 
 
 def test_data_npz_holds_the_data_and_names_that_are_no_digits(small_source, tmp_path):
-    folder = RunFolder(tmp_path / "run")
+    folder = LabFolder(tmp_path / "run")
     for classes in (DIGITS, Classes(["cat", "hippopotamus"])):
         split = replace(data.split_source(str(small_source[0]), 40, 5), classes=classes)
         folder.write_data(split)

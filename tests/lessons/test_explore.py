@@ -5,7 +5,6 @@ import io
 import re
 import shutil
 from dataclasses import replace
-from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,13 +12,9 @@ import pytest
 from PIL import Image
 
 import helpers
-from pipeline import paths
 from pipeline.errors import InvalidFile, InvalidInput
-from pipeline.execution import runs as execution_runs
 from pipeline.images.data import Classes
 from pipeline.lessons import explore
-from pipeline.parameters import Parameters
-from pipeline.results import run_folder
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
 from tests.reports.test_plots import check_signs
@@ -127,30 +122,18 @@ def test_the_panel_reads_what_is_chosen(sample):
     assert len(pictures | {picture}) == 3
 
 
-def test_load_makes_a_default_run_where_its_folder_is_missing_and_no_other(
-    runs, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(run_folder, "BASE", tmp_path)
-    monkeypatch.setattr(paths, "BASE", tmp_path)
-
-    def copy(_, run_dir):
-        shutil.copytree(runs / "default", tmp_path / run_dir)
-
-    run = mock.Mock(side_effect=copy)
-    monkeypatch.setattr(execution_runs, "run", run)
-    for _ in range(2):  # the second time it is there
-        data, model = explore.load_run("runs/default")
-    run.assert_called_once_with(Parameters(), "runs/default")
+def test_load_reads_a_run_that_this_helpers_has_trained(runs, tmp_path):
+    shutil.copytree(runs / "default", tmp_path / "run")
+    data, model = explore.load_run(tmp_path / "run")
     assert (len(data.x_train), model.weights[0].shape) == (1000, (784, 40))
     with pytest.raises(InvalidFile, match=r"data\.npz"):
-        explore.load_run("runs/other")
-    folder = RunFolder("runs/default")
+        explore.load_run(tmp_path / "none")
+    folder = RunFolder(tmp_path / "run")
     record = folder.read_record()
     other = record.inputs | {"code helpers.py": "0" * 64}
     folder.write_record(record.replace(inputs=other))
     with pytest.raises(InvalidInput, match=r"helpers\.py"):
-        explore.load_run("runs/default")
+        explore.load_run(folder.path)
     folder.write_record(record.replace(status="failed"))
-    with pytest.raises(InvalidFile, match="runs/default"):
-        explore.load_run("runs/default")
-    run.assert_called_once()
+    with pytest.raises(InvalidFile, match="did not finish"):
+        explore.load_run(folder.path)

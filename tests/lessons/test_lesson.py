@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import InvalidInput
 from pipeline.lessons import lesson as lessons
+from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS
 from pipeline.results.run_folder import RunFolder
 from tests.reports.test_page import check_page, parse
@@ -100,7 +101,7 @@ def test_a_lesson_whose_run_is_missing_or_cannot_be_trained_is_refused(
         write_lesson(tmp_path, tmp_path / "nowhere")
     folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "run"))
     record = folder.read_record()
-    parameters = record.parameters | {"batch_size": 10}
+    parameters = Parameters(batch_size=10)
     folder.write_record(record.replace(parameters=parameters))
     with pytest.raises(InvalidInput, match="cannot be made"):
         write_lesson(tmp_path, folder.path)

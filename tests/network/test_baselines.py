@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from pipeline.images import data
 from pipeline.network import baselines
@@ -55,12 +54,12 @@ def test_ridge_regression_solves_its_normal_equations(monkeypatch):
     assert np.array_equal(answers, scores.argmax(axis=1))
 
 
-@pytest.mark.parametrize("counts", [(9, 2), (2, 9), (5, 5), (1, 0), (0, 0), (900, 700)])
-def test_a_pair_is_compared_by_the_images_that_only_one_classifies_correctly(counts):
-    """McNemar's exact test is a binomial test on these images."""
-    first, second = np.array([(1, 0), (0, 1), (1, 1), (0, 0)], bool).T
-    repeats = [*counts, 30, 20]
-    *found, p = baselines.compare_pair(first.repeat(repeats), second.repeat(repeats))
-    expected = binomtest(counts[0], sum(counts)).pvalue if any(counts) else 1
-    assert found == list(counts)
-    assert p == pytest.approx(expected)
+def test_methods_are_compared_with_the_network_the_least_accurate_first():
+    labels = np.array([0, 1, 1, 1])
+    answers = {"network": labels, "bad": 1 - labels, "half": np.array([0, 1, 0, 0])}
+    _, *rows = baselines.compare_methods(answers, labels, "network")
+    assert rows == [
+        ["bad", "0.0000", "0", "4", "0.1250"],
+        ["half", "0.5000", "0", "2", "0.5000"],
+        ["network", "1.0000", "", "", ""],
+    ]

@@ -1,12 +1,11 @@
 """The published metrics, and how metrics are written."""
 
 import numpy as np
-import pytest
 
 from pipeline.network.published import (
     compare_with_published,
-    compute_wilson_interval,
     cut,
+    format_own_metrics,
     format_table,
 )
 
@@ -36,19 +35,6 @@ def test_compare_finds_the_published_metrics_equal_and_no_others():
     )[3]["equal"]
 
 
-def test_format_table_compares_digits_alone():
+def test_the_metrics_of_other_images_stand_alone():
     assert format_table(OURS | {"train_error": 0.5}).count("NOT equal") == 1
-    assert "published" not in format_table(OURS, has_digits=False)
-
-
-@pytest.mark.parametrize(
-    ("correct", "images"), [(0, 10), (7942, 10_000), (10, 10), (1, 3)]
-)
-def test_the_interval_is_wilsons(correct, images):
-    # Imported here, because it takes 0.7 s in each of pytest's processes.
-    from scipy.stats import binomtest
-
-    expected = binomtest(correct, images).proportion_ci(0.95, method="wilson")
-    interval = compute_wilson_interval(correct / images, images)
-    assert interval == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert 0 <= interval[0] < interval[1] <= 1
+    assert "published" not in format_own_metrics(OURS)

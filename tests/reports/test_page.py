@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from pipeline.digests import digest_file
 from pipeline.network import published
+from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import to_json
 from pipeline.reports import page
@@ -277,7 +278,7 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     rows = report.select("table.digests tbody tr")
     digests = {row.th.text: row.td.text for row in rows}
     assert digests.keys() >= {"array x_train", "the trained weights"}
-    assert digests.keys() >= {"cells 02_train", "version python", "version numpy"}
+    assert digests.keys() >= {"cells 02_train", "version numba", "version numpy"}
     assert digests["code helpers.py"] == published.HELPERS_SHA256
     assert digests["helpers.py.txt"] == digest_file(ROOT / "helpers.py")
     images = report.find_all("img")
@@ -335,7 +336,7 @@ def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path)
     few = {"test_accuracy": 48 / 49, "test_images": 49}
     metrics = folder.read_metrics().model_copy(update=few)
     atomic_write(folder.metrics_path, to_json(metrics))
-    parameters = record.parameters | {"source": "../pictures"}
+    parameters = Parameters(source="../pictures")
     inputs = record.inputs | {"array x_test": "0" * 64}
     own = record.replace(parameters=parameters, inputs=inputs)
     text = page.render_run(folder, own)

@@ -21,15 +21,23 @@ from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
 from pipeline.results.provenance import PACKAGES
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import EVALUATION, PREPARATION, TRAINING
+from pipeline.results.stages import (
+    DATA,
+    EVALUATION,
+    EXECUTED_NOTEBOOKS,
+    MODEL,
+    PREPARATION,
+    TRAINING,
+)
 
 # Modules that the notebooks of a run import, but that have no part in its results.
-INERT = """__init__ errors parameters paths records images/__init__ network/__init__
+INERT = """__init__ errors parameters paths records statistics
+images/__init__ network/__init__
 reports/__init__ results/__init__ network/published reports/answers
 reports/plots results/files results/model results/provenance
-results/run_folder results/stages"""
-# Keras is recorded only for a run whose source it loads.
-WITHOUT_PART = {"digits-by-hand", "keras"}
+results/run_folder results/stage_folder results/stages"""
+# Keras and Pillow are recorded only for a run whose source they load.
+WITHOUT_PART = {"digits-by-hand", "keras", "pillow"}
 
 
 def find_imports(path):
@@ -78,16 +86,24 @@ def test_the_lists_have_every_package_that_these_modules_import():
     assert packages - WITHOUT_PART == set(PACKAGES) - {"llvmlite"}
 
 
-def test_versions_are_recorded_and_those_of_keras_for_its_sources(small_source):
+def test_versions_are_those_of_what_computes_and_of_what_loads_the_source(
+    small_source, tmp_path, monkeypatch
+):
     images = data.split_source(str(small_source[0]), 40, 10)
-    for source in (images.source, "mnist"):
+
+    def find_names(source):
         inputs = provenance.collect_inputs(replace(images, source=source))
-        names = ["llvmlite", "numba", "numpy", "pillow"]
-        names += ["jax", "keras"] if source == "mnist" else []
-        versions = {f"version {each}": metadata.version(each) for each in names}
-        versions["version python"] = ".".join(map(str, sys.version_info[:3]))
-        found = {k: v for k, v in inputs.items() if k.startswith("version ")}
-        assert found == versions
+        versions = provenance.select_group(inputs, "version")
+        for name in versions.keys() - {"python"}:
+            assert versions[name] == metadata.version(name)
+        return set(versions)
+
+    always = {"llvmlite", "numba", "numpy"}
+    assert find_names(images.source) == always
+    assert find_names(str(tmp_path)) == always | {"pillow"}
+    assert find_names("mnist") == always | {"jax", "keras"}
+    write(monkeypatch, tmp_path, f"{TEXT}x = 1")
+    assert find_names("sample") == always | {"python"}
 
 
 def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(project):
@@ -103,7 +119,7 @@ def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(project):
         for name in changed:
             path = f"pipeline/{name}.py"
             project.write(path, (project.path / path).read_text() + "CHANGED = True\n")
-        code, output = project.run("sweep", "s.yaml", "--no-report")
+        code, output = project.run("sweep", "s.yaml")
         assert code == 0, output
         paths = project.path.glob("runs/sweeps/s/*/*.ipynb")
         after = {path: path.stat().st_mtime_ns for path in paths}
@@ -144,25 +160,29 @@ def test_cells_are_an_input_without_values_of_parameters_and_outputs(
 def test_each_difference_is_described(tmp_path):
     folder = RunFolder(tmp_path)
     inputs = {"array x_train": "1" * 64, "code a.py": "2" * 64, "version numpy": "1.9"}
-    record = RunRecord(parameters=dict(Parameters()), inputs=inputs)
-    (difference,) = folder.describe_differences(record)
+    record = RunRecord(parameters=Parameters(), inputs=inputs)
+    (difference,) = folder.list_differences(record)
     assert "run.json that is missing" in difference
-    folder.model_path.write_bytes(b"1")
-    folder.executed_path(TRAINING).write_bytes(b"1")
+    for name in (DATA, MODEL, *EXECUTED_NOTEBOOKS):
+        (folder.path / name).write_bytes(b"1")
     folder.write_record(record.replace(status=Status.DONE, outputs=folder.digest()))
     folder.executed_path(TRAINING).write_bytes(b"2")  # which JupyterLab may save again
-    assert folder.describe_differences(record) == []
+    assert folder.list_differences(record) == []
     folder.model_path.write_bytes(b"2")
+    folder.data_path.unlink()
+    folder.executed_path(PREPARATION).write_bytes(b"")
     now = record.replace(
-        parameters=dict(Parameters(seed=2)),
+        parameters=Parameters(seed=2),
         inputs=inputs | {"code a.py": "3" * 64, "version numpy": "2", "cells b": "4"},
     )
-    assert set(folder.describe_differences(now)) == {
+    assert set(folder.list_differences(now)) == {
         "seed, which was 1 and is 2",
         f"code a.py, which was {12 * '2'} and is {12 * '3'}",
         "version numpy, which was 1.9 and is 2",
         "cells b, which was not recorded and is 4",
         "model.npz, which has been removed or altered since",
+        "data.npz, which is missing or empty",
+        "01_prepare.ipynb, which is missing or empty",
     }
 
 

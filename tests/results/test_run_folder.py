@@ -16,8 +16,9 @@ from pipeline.results.files import (
     atomic_write,
     check_folder,
 )
-from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import RESULT_FILES, RUN_FILES
+from pipeline.results.run_folder import PointFolder, RunFolder, open_run
+from pipeline.results.stage_folder import LabFolder
+from pipeline.results.stages import RECORD, RESULT_FILES, RUN_FILES, SWEEP
 from tests.conftest import EPOCH, VALIDATED
 
 WEIGHTS = np.arange(2352.0).reshape(784, 3), np.ones((3, 10))
@@ -33,16 +34,17 @@ def images(small_source):
 @pytest.fixture
 def folder(tmp_path, images):
     """A folder with what the three stages write."""
-    folder = RunFolder(tmp_path / "run")
+    folder = LabFolder(tmp_path / "run")
     folder.write_data(images)
-    model = folder.write_model(WEIGHTS, 127.5, [VALIDATED], images, None)
+    model = folder.write_model(WEIGHTS, 127.5, [VALIDATED], images)
     folder.write_metrics(model, VALIDATED | TESTED, ANSWERS)
     return folder
 
 
 def make_record(folder, status=Status.DONE):
-    fields = {"parameters": dict(Parameters(seed=7)), "outputs": folder.digest()}
-    return RunRecord(status=status, inputs={}, **fields)
+    parameters = Parameters(seed=7)
+    outputs = folder.digest()
+    return RunRecord(status=status, inputs={}, parameters=parameters, outputs=outputs)
 
 
 def read_all(folder):
@@ -56,12 +58,11 @@ def test_results_come_back_as_written(folder, images):
     assert (found.sha256, found.source_sha256) == (images.sha256, images.source_sha256)
     for ours, theirs in zip(model.weights, WEIGHTS, strict=True):
         assert np.array_equal(ours, theirs)
-    found = model.normalisation, model.classes, model.note
-    assert found == (127.5, data.DIGITS, None)
+    assert (model.normalisation, model.classes) == (127.5, images.classes)
     assert folder.read_metrics().weights_sha256 == digests.digest_arrays(*WEIGHTS)
     assert folder.read_history() == [VALIDATED]
     assert np.array_equal(folder.read_answers(), ANSWERS)
-    folder.write_model(WEIGHTS, 127.5, [EPOCH, EPOCH], images, None)
+    folder.write_model(WEIGHTS, 127.5, [EPOCH, EPOCH], images)
     assert folder.read_history() == [EPOCH, EPOCH]  # without what was not measured
     assert not folder.answers_path.exists()  # they were those of the old model
 
@@ -70,7 +71,7 @@ def test_results_come_back_as_written(folder, images):
 STAGES = {
     1: lambda folder, data, *_: folder.write_data(data),
     3: lambda folder, data, scale, _: folder.write_model(
-        WEIGHTS, scale, [VALIDATED], folder.read_data(), None
+        WEIGHTS, scale, [VALIDATED], folder.read_data()
     ),
     5: lambda folder, data, _, answers: folder.write_metrics(
         folder.read_model(), VALIDATED | TESTED, answers
@@ -112,7 +113,7 @@ def test_a_stage_alone_replaces_no_file_that_it_has_not_made(folder, images):
     for path in folder.path.iterdir():
         if path.name != "data.npz":
             path.unlink()
-    folder.write_model(WEIGHTS, 127.5, [VALIDATED], images, None)
+    folder.write_model(WEIGHTS, 127.5, [VALIDATED], images)
     assert folder.model_path.exists()
 
 
@@ -122,7 +123,7 @@ def test_results_are_not_written_beside_what_they_were_not_made_from(folder, ima
         folder.write_metrics(model, VALIDATED | TESTED, ANSWERS)
     other = replace(images, y_train=images.y_train[::-1].copy())
     with pytest.raises(InvalidFile, match="data.npz"):
-        folder.write_model(WEIGHTS, 127.5, [EPOCH], other, None)
+        folder.write_model(WEIGHTS, 127.5, [EPOCH], other)
 
 
 def test_weights_and_errors_that_are_not_finite_are_not_written(folder, images):
@@ -132,7 +133,7 @@ def test_weights_and_errors_that_are_not_finite_are_not_written(folder, images):
         folder.write_metrics(model, metrics, ANSWERS)
     weights = WEIGHTS[0] + np.inf, WEIGHTS[1]
     with pytest.raises(Diverged, match="learning_rate"):
-        folder.write_model(weights, 127.5, [EPOCH], images, None)
+        folder.write_model(weights, 127.5, [EPOCH], images)
     assert read_all(folder) == before
 
 
@@ -142,18 +143,28 @@ READS = dict(zip([*RESULT_FILES, "run.json"], READS, strict=True))
 
 @pytest.mark.parametrize(("name", "kind"), READS.items())
 def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, kind):
-    read = getattr(folder, f"read_{kind}")
     folder.write_record(make_record(folder))
-    for content in (b"PK\x03\x04", b"{", None):
-        atomic_write(folder.path / name, content or b"")
-        if content is None:
-            (folder.path / name).unlink()
-        step = "python -m pipeline run --run-dir"
-        with pytest.raises(InvalidFile, match=rf"{name} is .*{step}"):
-            read()
-    (folder.path.parent / "sweep.json").touch()
-    with pytest.raises(InvalidFile, match="Run its sweep again"):
-        read()
+    for content in (b"PK\x03\x04", b"{"):
+        atomic_write(folder.path / name, content)
+        for each in (RunFolder(folder.path), PointFolder(folder.path)):
+            with pytest.raises(InvalidFile, match=f"{name} is .*{each.advice[-20:]}"):
+                getattr(each, f"read_{kind}")()
+
+
+def test_a_folder_without_a_record_says_what_it_holds(folder, tmp_path):
+    with pytest.raises(InvalidFile, match="notebooks that ran alone"):
+        folder.read_record()
+    folder.clear()
+    with pytest.raises(InvalidFile, match="neither a run nor a sweep"):
+        folder.read_record()
+    with pytest.raises(InvalidFile, match="does not exist"):
+        RunFolder(tmp_path / "none").read_record()
+    (folder.path / SWEEP).touch()
+    with pytest.raises(InvalidFile, match="one of its points"):
+        folder.read_record()
+    point = open_run(folder.path / "point")
+    with pytest.raises(InvalidFile, match=r"run\.json is missing. Run its sweep"):
+        point.read_record()
 
 
 def test_only_a_finished_and_unaltered_run_is_read(folder):
@@ -161,16 +172,19 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
         folder.write_record(make_record(folder, status))
         with pytest.raises(InvalidFile, match=f"its status is {status}"):
             folder.read_finished()
-    folder.write_record(make_record(folder))
-    assert folder.read_finished() == (make_record(folder), Parameters(seed=7))
+    record = make_record(folder)
+    folder.write_record(record)
+    folder.data_path.unlink()  # it can be made again from the source
+    assert folder.read_evaluated() == record
+    trained = {name: record.outputs[name] for name in ("model.npz", "history.json")}
+    folder.write_record(record.replace(outputs=trained))
+    with pytest.raises(InvalidFile, match="was not selected by its sweep"):
+        folder.read_evaluated()
     folder.model_path.write_bytes(b"")
     folder.history_path.unlink()
-    folder.data_path.unlink()
-    record, altered = folder.read_record(), ["model.npz", "history.json"]
-    assert folder.list_altered(record) == ["data.npz", *altered]
-    assert folder.list_altered(record, needs_data=False) == altered
+    assert folder.list_altered(record) == ["model.npz", "history.json"]
     with pytest.raises(InvalidFile, match="its model.npz was removed or altered"):
-        folder.read_finished()
+        folder.read_evaluated()
 
 
 def test_clear_removes_the_files_of_a_run_and_no_others(folder):
@@ -184,14 +198,14 @@ def test_clear_removes_the_files_of_a_run_and_no_others(folder):
 @pytest.mark.parametrize(
     ("names", "other", "harmless", "problem"),
     [
-        ([], "sweep.json", (), ""),
-        ([".DS_Store"], "sweep.json", (), ""),
-        (["a.ipynb"], "sweep.json", (".ipynb",), ""),
-        (["s.yaml"], "run.json", (".yaml", ".yml"), ""),
-        (["a.txt", LOCK], "sweep.json", (), ""),
-        (["a.txt"], "sweep.json", (".ipynb",), "it holds a.txt"),
-        (["a.ipynb"], "sweep.json", (), "it holds a.ipynb"),
-        (["run.json"], "sweep.json", (), "it holds run.json"),
+        ([], SWEEP, (), ""),
+        ([".DS_Store"], SWEEP, (), ""),
+        (["a.ipynb"], SWEEP, (".ipynb",), ""),
+        (["s.yaml"], RECORD, (".yaml", ".yml"), ""),
+        (["a.txt", LOCK], SWEEP, (), ""),
+        (["a.txt"], SWEEP, (".ipynb",), "it holds a.txt"),
+        (["a.ipynb"], SWEEP, (), "it holds a.ipynb"),
+        (["run.json"], SWEEP, (), "it holds run.json"),
     ],
 )
 def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(

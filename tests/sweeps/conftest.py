@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.parameters import from_values, make_id
+from pipeline.parameters import from_values
 from pipeline.records import Status, TrainingMetrics
 from pipeline.sweeps.definition import list_points, read_definition
 from pipeline.sweeps.sweep import Sweep
@@ -29,14 +29,12 @@ def make_sweep(definition, path="runs/none", points=None):
     points: their parameters, if these are not the ones that the definition lists.
     """
     points = list_points(definition) if points is None else points
-    points = {make_id(dict(each)): each for each in points}
-    sources = {each.source: {} for each in points.values()}
-    return Sweep(definition, Path(path), points, sources, [])
+    return Sweep(definition, points, Path(path), {})
 
 
 def end(point, value, metric="validation_accuracy", others=VALIDATED):
     """Give a point this value of the metric; None means that the point diverged."""
-    record = point.training_record.replace(status=Status.DIVERGED)
+    record = point.expected_record.replace(status=Status.DIVERGED)
     if value is not None:
         metrics = {**others, metric: value, "weights_sha256": "0" * 64}
         trained = TrainingMetrics(**metrics)
@@ -80,11 +78,11 @@ def wait_for(pattern, stream):
 
 @pytest.fixture(scope="session")
 def local(shared, pipeline):
-    """A finished sweep over three learning rates, without a report; its definition."""
+    """A finished sweep over three learning rates; its definition."""
 
     def make(folder):
         file = write(folder / "s.yaml", **RATES)
-        done = pipeline("sweep", file, "--no-report", "--sweep-dir", folder / "out")
+        done = pipeline("sweep", file, "--sweep-dir", folder / "out")
         assert done.returncode == 0, done.stderr
 
     return shared("local", make)

@@ -17,10 +17,9 @@ from tests.sweeps.conftest import read_results, wait_for, write
 pytestmark = pytest.mark.xdist_group("cluster")
 
 OTHER_VERSIONS = """
-import importlib.metadata as metadata, platform
+import importlib.metadata as metadata
 true = metadata.version
 metadata.version = lambda name: "1.0" if name == "numpy" else true(name)
-platform.python_version = lambda: "3.0.0"
 """
 # A worker of this environment could import the project, which is installed in it.
 ALONE = """
@@ -69,7 +68,7 @@ class Dask:
         worker.wait()
 
     def sweep(self, file, out):
-        place = ("--no-report", "--sweep-dir", out, "--scheduler", self.address)
+        place = ("--sweep-dir", out, "--scheduler", self.address)
         return self.project.start("sweep", file, *place)
 
     def close(self):
@@ -143,8 +142,7 @@ def test_a_late_worker_that_differs_ends_the_sweep_by_name(dask, local, gate):
     training.close()
     assert running.returncode == 1
     assert errors.startswith("Error: The worker at tcp://127.0.0.1:")
-    for name in ("python", "numpy"):
-        assert f" version {name}, which was " in errors
+    assert " version numpy, which was " in errors
     assert "Traceback" not in log + errors
 
 

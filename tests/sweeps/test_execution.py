@@ -1,7 +1,6 @@
 """Sweeps on this machine: results, failing points, kills, and a second start."""
 
 import csv
-import logging
 import re
 import shutil
 import signal
@@ -14,7 +13,7 @@ import pytest
 
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution import notebooks
-from pipeline.results.files import LOCK, is_locked, lock_folder
+from pipeline.results.files import LOCK, lock_folder
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution, table
 from pipeline.sweeps.sweep import prepare_sweep
@@ -30,7 +29,6 @@ from tests.sweeps.conftest import (
 
 TRAINED = {"02_train.ipynb", "model.npz", "history.json", "run.json"}
 EVALUATED = TRAINED | {"03_evaluate.ipynb", "answers.npz", "metrics.json"}
-EVALUATED |= {"helpers.py.txt"}
 
 
 def test_the_small_sweep_has_the_weights_of_the_originals_loop(runs, sample):
@@ -38,7 +36,7 @@ def test_the_small_sweep_has_the_weights_of_the_originals_loop(runs, sample):
     for path in (runs / "small").glob("*/model.npz"):
         folder = RunFolder(path.parent)
         parameters = folder.read_record().parameters
-        values = {name: parameters[name] for name in names}
+        values = {name: getattr(parameters, name) for name in names}
         images, labels = sample["x_train"][:1000], sample["y_train"][:1000]
         *weights, _ = original.train(images, labels, **values)
         for ours, theirs in zip(folder.read_model().weights, weights, strict=True):
@@ -57,7 +55,7 @@ def test_the_small_sweep_has_the_weights_of_the_originals_loop(runs, sample):
 
 def test_the_selected_configuration_alone_meets_the_test_images(runs):
     for path in (runs / "small").glob("*/run.json"):
-        rate = RunFolder(path.parent).read_record().parameters["learning_rate"]
+        rate = RunFolder(path.parent).read_record().parameters.learning_rate
         names = {each.name for each in path.parent.iterdir()} - {LOCK}
         assert names == (EVALUATED if rate == 0.005 else TRAINED)
     rows = list(csv.DictReader((runs / "small" / "results.csv").open()))
@@ -70,10 +68,10 @@ def test_each_point_equals_a_run_of_its_parameters(tmp_path, pipeline):
     """They differ in the images that they are validated on."""
     sizes, out = {"num_validation": [40, 20]}, tmp_path / "out"
     file = write(tmp_path / "s.yaml", grid=sizes)
-    assert pipeline("sweep", file, "--no-report", "--sweep-dir", out).returncode == 0
+    assert pipeline("sweep", file, "--sweep-dir", out).returncode == 0
     assert len([*out.glob("*/metrics.json")]) == 1
     for path in out.glob("*/run.json"):
-        count = RunFolder(path.parent).read_record().parameters["num_validation"]
+        count = RunFolder(path.parent).read_record().parameters.num_validation
         sizes["num_validation"].remove(count)
         options = make_options(QUICK | {"num_validation": count})
         run = tmp_path / str(count)
@@ -90,7 +88,7 @@ def read_times(folder):
 
 
 def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_path):
-    options = ("--workers", 1, "--no-report", "--sweep-dir", tmp_path)
+    options = ("--workers", 1, "--sweep-dir", tmp_path)
     command = ("sweep", local / "s.yaml", *options)
     for number, left in ((signal.SIGKILL, 3), (signal.SIGINT, 2)):
         running = midway.start(*command, GATE=gate.port)
@@ -117,29 +115,25 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
     assert sum("Continuing after epoch 2" in text for text in texts) == 2
 
 
-def test_points_that_fail_stop_no_other_and_can_be_retried(midway, tmp_path):
-    """While a point has died, nothing is selected and nothing evaluated."""
+def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
+    """While a point has failed, nothing is selected and nothing evaluated."""
     grid = {"learning_rate": [0.005, 10]}
     file, out = write(tmp_path / "s.yaml", grid=grid, seeds=[1, 13]), tmp_path / "out"
-    command = ("sweep", file, "--no-report", "--sweep-dir", out)
+    command = ("sweep", file, "--sweep-dir", out)
     failing = midway.start(*command, DEADLY="1")
     output, errors = failing.communicate(timeout=PATIENCE)
     assert failing.returncode == 1
     results = read_results(out)
-    statuses = {(0.005, 13): "died", (10, 1): "diverged", (10, 13): "diverged"}
+    statuses = {(0.005, 13): "failed", (10, 1): "diverged", (10, 13): "diverged"}
     assert results == statuses | {(0.005, 1): results[0.005, 1]}
     assert errors.startswith("Error: 3 of 4 points ")
     for part in ("SIGKILL", "Diverged: train_error", "same command", "file"):
         assert part in errors
-    assert "Nothing is selected" in output
-    assert not (out / "test_evaluations.jsonl").exists()
+    assert "only 1 of 4 points have finished" in output
     assert not [*out.glob("*/metrics.json")]
-    for options, left in (((), 1), (("--retry-failed",), 2)):
-        code, log = midway.run(*command, *options)
-        assert code == 1
-        assert log.startswith(
-            f"4 points: {4 - left} done, {left} to run".replace("3 done", "1 done")
-        )
+    code, log = midway.run(*command)
+    assert code == 1  # because of those that diverged
+    assert log.startswith("4 points: 1 done, 1 to run, 2 diverged before\n")
     results = read_results(out)
     assert {key for key, result in results.items() if len(result) < 64} == {
         (10, 1),
@@ -158,7 +152,7 @@ def test_run_sweep_raises_if_nothing_finished_and_what_failed_before_stays_so(
             execution.run_sweep(file, str(tmp_path / "out"))
         assert str(failure.value).count(" diverged: ") == 2
         assert f"2 points: 0 done, {count} to run" in caplog.text
-    assert "2 points: 0 done, 0 to run, 2 failed or diverged before" in caplog.text
+    assert "2 points: 0 done, 0 to run, 2 diverged before" in caplog.text
     report = (tmp_path / "out" / "report.html").read_text()
     assert "Nothing is selected: no point has finished" in report
 
@@ -176,7 +170,7 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
     out, (first, second, _) = copied
     (first / "model.npz").unlink()
     (second / "history.json").write_text("[]")
-    done = pipeline("sweep", local / "s.yaml", "--no-report", "--sweep-dir", out)
+    done = pipeline("sweep", local / "s.yaml", "--sweep-dir", out)
     assert done.returncode == 0, done.stderr
     for name in ("model.npz", "history.json"):
         assert f"because of {name}, " in done.stdout
@@ -191,7 +185,7 @@ def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipe
         tmp_path / "s.yaml", **RATES | {"seeds": [14, 1]}, select="train_error"
     )
     for count in (3, 0):
-        done = pipeline("sweep", more, "--no-report", "--sweep-dir", out)
+        done = pipeline("sweep", more, "--sweep-dir", out)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"6 points: {6 - count} done, {count} to run")
         assert "\nselected: train_error 0." in done.stdout
@@ -210,7 +204,7 @@ def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
     for name, images in (("calm", arrays["x_test"]), ("else", 255 - arrays["x_test"])):
         prepared = prepare_sweep(file, str(tmp_path / name))
         np.savez(source, **arrays | {"x_test": images})
-        found = execution.run_sweep(prepared, with_report=False)
+        found = execution.run_sweep(prepared)
         errors += list(found["test_error"])
     assert errors[0] == errors[1]
     caplog.set_level("INFO")
@@ -238,37 +232,20 @@ def test_of_two_sweeps_on_one_folder_the_second_is_refused(tmp_path, pipeline):
     assert not (tmp_path / "out" / "sweep.json").exists()
 
 
-def test_results_are_written_while_a_sweep_runs(tmp_path, monkeypatch, caplog):
-    """They are written with each line that says that a point has ended."""
-    counts, out = [], tmp_path / "out"
-
-    class Counter(logging.Handler):
-        def emit(self, record):
-            if "/3]" in record.getMessage():
-                statuses = [row["status"] for row in read_table(out)]
-                counts.append(statuses.count("done"))
-
-    monkeypatch.setattr(execution, "RESULTS_INTERVAL", 0)
-    monkeypatch.setattr(logging.root, "handlers", [Counter()])
-    caplog.set_level("INFO")
-    execution.run_sweep(
-        write(tmp_path / "s.yaml", **RATES), str(out), with_report=False
-    )
-    assert counts == [1, 2, 3]
-
-
 def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch):
     together, threads = threading.Barrier(3, timeout=PATIENCE), set()
 
     def execute(*_, **__):
         threads.add(threading.get_ident())
-        assert is_locked(tmp_path / "out")  # by the sweep, until it ends
+        with pytest.raises(CommandFailed), lock_folder(tmp_path / "out"):
+            pass  # the sweep holds the lock until it ends
         together.wait()  # until two others are here, too
         raise NotebookFailed("no notebook")
 
     monkeypatch.setattr(notebooks, "execute", execute)
+    monkeypatch.setattr(execution, "write_report", lambda sweep: None)
     file = write(tmp_path / "s.yaml", seeds=list(range(9)))
-    options = {"workers": 3, "with_report": False}
+    options = {"workers": 3}
     with pytest.raises(CommandFailed, match="9 of 9 points did") as failure:
         execution.run_sweep(file, str(tmp_path / "out"), **options)
     assert str(failure.value).count(" and 8 more failed: no notebook\n") == 1

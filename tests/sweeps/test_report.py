@@ -59,9 +59,9 @@ def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
     page = BeautifulSoup((folder / "report.html").read_text(), "html.parser")
     selected, tested = page.h2.find_all_next("strong")[:2]
     assert selected.text == "selected: learning_rate 0.005"
-    assert tested.text == "test_accuracy 0.7616"
-    spread, error = "range over 2 seeds: 0.7544 to 0.7688", "10,000 images: 0.0043"
-    assert f"({spread}; standard error of {error})" in tested.parent.text
+    assert tested.text.startswith("test_accuracy 0.7616, 95 % interval ")
+    spread = "10,000 images; range over 2 seeds: 0.7544 to 0.7688"
+    assert f"95 % interval 0.7531 to 0.7699 ({spread})" in tested.parent.text
     link = tested.find_next("a", string="results.csv")
     results = pd.read_csv(folder / link["href"])
     assert results["test_accuracy"].notna().sum() == 2
@@ -75,12 +75,12 @@ def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
 @pytest.mark.parametrize(
     ("values", "metric", "images", "names"),
     [
-        ([0.7, 0.8], "test_accuracy", 49, ["0.7000 to 0.8000", "49 images: 0.061"]),
-        ([1.0], "validation_accuracy", 10, ["one seed", "10 images: 0.094"]),
-        ([0.5], "validation_error", 1000, ["one seed", "1,000 images)"]),
+        ([0.7, 0.8], "test_accuracy", 100, ["0.7000 to 0.8000", "0.6570 to 0.8245"]),
+        ([1.0], "validation_accuracy", 10, ["one seed", "0.7225 to 1.0000"]),
+        ([0.5], "validation_error", 1000, ["one seed", "(1,000 images;"]),
     ],
 )
-def test_a_metric_comes_with_its_range_and_the_standard_error_of_its_images(
+def test_a_metric_comes_with_its_range_and_the_interval_of_its_images(
     values, metric, images, names
 ):
     text = report.describe_certainty(pd.Series(values), metric, images)

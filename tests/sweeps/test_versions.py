@@ -99,10 +99,10 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     page = (out / "report.html").read_text()
     assert "evaluated on the test images: 2\n" in page
     assert "1 other was evaluated before the selected one" in page
-    lines = (out / "test_evaluations.jsonl").read_text().splitlines()
-    first, second = map(json.loads, lines)
-    assert first["point"] == second["point"]
-    assert first["code"] != second["code"]
+    looks = json.loads((out / "sweep.json").read_text())["evaluated"]
+    first, second = (look.split("-") for look in looks)
+    assert first[0] == second[0]
+    assert first[1] != second[1]
 
 
 @pytest.mark.parametrize("saved", SAVED.values(), ids=SAVED)
@@ -110,7 +110,7 @@ def test_what_is_saved_while_a_sweep_runs_changes_nothing_in_it(
     changing, gate, local, tmp_path, saved
 ):
     file, out = local / "s.yaml", tmp_path / "out"
-    command = ("sweep", file, "--no-report", "--workers", 1, "--sweep-dir", out)
+    command = ("sweep", file, "--workers", 1, "--sweep-dir", out)
     running = changing.start(*command, GATE=gate.port)
     with gate.wait():
         changing.append("helpers.py", saved)

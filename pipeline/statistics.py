@@ -1,0 +1,89 @@
+"""Estimate how certain accuracies are, and how certain differences between them are."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:  # a run does not need pandas
+    import pandas as pd
+
+Correct = npt.NDArray[np.bool_]
+CONFIDENCE = 0.95
+# 95 % of a normal distribution lies within this many standard deviations of its mean.
+Z = 1.959963984540054
+
+
+class Interval(NamedTuple):
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+def compute_wilson_interval(accuracy: float, images: int) -> Interval:
+    """Return the 95 % confidence interval of an accuracy, by Wilson's method.
+
+    accuracy: the fraction of images that were classified correctly.
+    images: the number of images that were classified, at least 1.
+
+    Source: E. Wilson (1927), Journal of the American Statistical Association 22,
+    209-212.
+    """
+    shrinkage = 1 + Z**2 / images
+    centre = (accuracy + Z**2 / (2 * images)) / shrinkage
+    variance = accuracy * (1 - accuracy) / images + Z**2 / (4 * images**2)
+    reach = Z * math.sqrt(variance) / shrinkage
+    return Interval(max(0.0, centre - reach), min(1.0, centre + reach))
+
+
+def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
+    """Compare two classifiers by McNemar's exact test.
+
+    first, second: (N,), whether the classifier classified each image correctly.
+
+    Return the number of images that only the first classifier classified correctly, the
+    number for only the second classifier, and the two-sided p-value of the test.
+
+    Source: Q. McNemar (1947), Psychometrika 12, 153-157.
+    """
+    only_first = int(np.sum(first & ~second))
+    only_second = int(np.sum(second & ~first))
+    count = only_first + only_second
+    tail = 0
+    ways = 1  # exact, because Python's whole numbers may be of any size
+    for k in range(min(only_first, only_second) + 1):
+        tail += ways  # in which one classifier can be the right one for k images
+        ways = ways * (count - k) // (k + 1)
+    p_value = min(1.0, 2 * tail / 2**count)
+    return only_first, only_second, p_value
+
+
+def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
+    """Return the mean difference second - first, and its confidence interval.
+
+    first, second: the values of one metric, by seed.
+
+    Runs with different seeds are assumed to be independent. If at least two seeds are
+    in both series, only the values for these seeds are used: the two values for a seed
+    form a pair, and the confidence interval is Student's. Otherwise all values are
+    used, and the confidence interval is Welch's.
+    """
+    # This import takes half a second, and a comparison of two runs does not need it.
+    from scipy import stats
+
+    shared = first.index.intersection(second.index)
+    # If all values are equal, scipy returns the right limits, but prints a warning.
+    with warnings.catch_warnings(action="ignore"):
+        if len(shared) > 1:
+            first = first[shared]
+            second = second[shared]
+            test = stats.ttest_rel(second, first)
+        else:
+            test = stats.ttest_ind(second, first, equal_var=False)
+        low, high = test.confidence_interval(CONFIDENCE)
+    return {"difference": second.mean() - first.mean(), "low": low, "high": high}
