@@ -81,8 +81,6 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     If the source is a path, `normalise_source` is applied to it.
     """
     values = dict(options)
-    if "run_dir" in values:
-        raise click.UsageError(f"Write --run-dir {values['run_dir']}, without -p.")
     source = values.get("source", "sample")
     # `from_strings` reports an empty source together with all other wrong values.
     if source.strip() and source not in NAMED_SOURCES:

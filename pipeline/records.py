@@ -107,14 +107,12 @@ class Metrics(TrainingMetrics):
 class Origin(_Record):
     """Where a result was made. These fields only inform: no result depends on them.
 
-    cores: how many cores of the processor the command could use.
     blas: the BLAS library that NumPy used.
     commit: the commit of the project, with "-dirty" if files differed from the commit.
     """
 
     system: str
     processor: str
-    cores: int
     blas: str
     python: str
     commit: str | None = None

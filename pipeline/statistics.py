@@ -54,12 +54,10 @@ def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
     only_first = int(np.sum(first & ~second))
     only_second = int(np.sum(second & ~first))
     count = only_first + only_second
-    tail = 0
-    ways = 1  # exact, because Python's whole numbers may be of any size
-    for k in range(min(only_first, only_second) + 1):
-        tail += ways  # in which one classifier can be the right one for k images
-        ways = ways * (count - k) // (k + 1)
-    p_value = min(1.0, 2 * tail / 2**count)
+    smaller = min(only_first, only_second)
+    # In how many ways a classifier can be the right one for so few images, or fewer.
+    ways = sum(math.comb(count, k) for k in range(smaller + 1))
+    p_value = min(1.0, 2 * ways / 2**count)
     return only_first, only_second, p_value
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from loky import cpu_count
 
 from pipeline.paths import ROOT
 from pipeline.records import Origin
@@ -38,7 +37,6 @@ def collect_origin() -> Origin:
     return Origin(
         system=platform.platform(),
         processor=model[1] if model else platform.processor() or platform.machine(),
-        cores=cpu_count(),
         blas=f"{blas['name']} {blas['version']}",
         python=platform.python_version(),
         commit=commit,

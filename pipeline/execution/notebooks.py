@@ -43,10 +43,10 @@ join_streams = CoalesceStreamsPreprocessor().preprocess_cell
 class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, *, run_cells: Any, **options: Any
+        cls, nb_man: Any, kernel_name: str, *, execution: Any, **options: Any
     ) -> None:
-        """Call `run_cells` to run the code cells. papermill calls this method."""
-        run_cells(nb_man)
+        """Run the cells of an `_Execution`. papermill calls this method."""
+        execution.run_cells(nb_man)
 
 
 papermill_engines.register(ENGINE, _Engine)
@@ -114,83 +114,94 @@ def execute(
     if "run_dir" in values:
         variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
     code = provenance.select_group(inputs or {}, "code")
-    executed = NotebookNode()  # `run_cells` replaces this with papermill's copy
     with (
         closing(_Progress(notebook.name, is_point)) as progress,
         NotebookProcess(variables, code) as process,
     ):
-
-        def run_cells(nb_man: Any) -> None:
-            nonlocal executed
-            executed = nb_man.nb
-            _run_cells(nb_man, process, progress, is_point)
-
+        execution = _Execution(process, progress, is_point)
         options = {"engine_name": ENGINE, "progress_bar": False}
         try:
             papermill.execute_notebook(
-                deepcopy(node), None, values, run_cells=run_cells, **options
+                deepcopy(node), None, values, execution=execution, **options
             )
-        except PapermillExecutionError as error:
-            raise _convert_error(notebook, executed, error) from None
+        except (PapermillExecutionError, NotebookFailed) as error:
+            raise execution.convert_error(notebook, error) from None
         finally:
-            if executed:
-                executed.metadata.pop("papermill", None)  # paths of this machine
-                atomic_write(output, hide_folders(nbformat.writes(executed)).encode())
+            if execution.notebook:
+                execution.notebook.metadata.pop("papermill", None)  # has local paths
+                text = nbformat.writes(execution.notebook)
+                atomic_write(output, hide_folders(text).encode())
 
 
-def _convert_error(path: Path, executed_notebook: Any, error: Any) -> NotebookFailed:
-    """Convert papermill's error to NotebookFailed, or to Diverged if training diverged.
+class _Execution:
+    """The execution of one notebook in its process.
 
-    The message of the new error names the cell that failed.
-    """
-    ids = {cell.get("execution_count"): cell.id for cell in executed_notebook.cells}
-    problem = f"{path.name} failed in the cell {ids[error.exec_count]!r}"
-    kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
-    return kind(f"{problem}: {error.ename}: {error.evalue}")
-
-
-def _run_cells(
-    nb_man: Any, process: NotebookProcess, progress: _Progress, is_point: bool
-) -> None:
-    """Run the code cells of a notebook, up to the first cell that fails.
-
-    nb_man: papermill's manager of the notebook.
     is_point: whether to leave out the cells with the tag PICTURE.
+    notebook: papermill's copy of the notebook, with the outputs so far.
+    cell_id: the id of the last cell that was run.
     """
-    client = PapermillNotebookClient(nb_man, stdout_file=progress)
-    client.reset_execution_trackers()
-    for index, cell in enumerate(nb_man.nb.cells):
-        if cell.cell_type != "code" or not cell.source.strip():
-            continue
-        if is_point and PICTURE in cell.metadata.get("tags", ()):
-            cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
-            continue
-        nb_man.cell_start(cell, index)
+
+    def __init__(
+        self, process: NotebookProcess, progress: _Progress, is_point: bool
+    ) -> None:
+        self.process = process
+        self.progress = progress
+        self.is_point = is_point
+        self.notebook: NotebookNode | None = None
+        self.cell_id = ""
+
+    def run_cells(self, nb_man: Any) -> None:
+        """Run the code cells, up to the first cell that fails.
+
+        nb_man: papermill's manager of the notebook.
+        """
+        self.notebook = nb_man.nb
+        client = PapermillNotebookClient(nb_man, stdout_file=self.progress)
+        client.reset_execution_trackers()
+        for index, cell in enumerate(nb_man.nb.cells):
+            if cell.cell_type != "code" or not cell.source.strip():
+                continue
+            if self.is_point and PICTURE in cell.metadata.get("tags", ()):
+                cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
+                continue
+            self.cell_id = cell.id
+            nb_man.cell_start(cell, index)
+            try:
+                end = self._run_cell(client, cell, index)
+            finally:
+                join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
+            cell.execution_count = end["execution_count"]
+            nb_man.cell_complete(cell, index)
+            if not end["success"]:
+                nb_man.cell_exception(cell, index)
+                return  # the with statement of `execute` kills the process
+        self.process.end()
+
+    def _run_cell(self, client: Any, cell: Any, index: int) -> dict[str, Any]:
+        """Run a cell, store its outputs in it, and return how it ended."""
         client.clear_before_next_output = False  # the previous cell may have set it
-        where = f"{progress.name}, cell {cell.id!r}"
-        try:
-            for kind, content in process.run_cell(cell.source):
-                if kind == "done":
-                    end = content
-                    break
-                # nbclient looks for the kind of a message in two places.
-                header = {"msg_type": kind, "parent_header": {}}
-                message = header | {"header": header, "content": content}
+        messages = self.process.run_cell(cell.source)
+        for kind, content in messages:
+            if kind == "done":
+                break
+            # nbclient looks for the kind of a message in two places.
+            header = {"msg_type": kind, "parent_header": {}}
+            message = header | {"header": header, "content": content}
+            try:
                 client.process_message(message, cell, index)
-        except NotebookFailed as error:
-            raise NotebookFailed(f"{where}: {error}.") from None
-        except Exception as error:  # noqa: BLE001 - a cell may display anything
-            kind = type(error).__name__
-            problem = f"an output cannot be stored ({kind}: {error})"
-            raise NotebookFailed(f"{where}: {problem}.") from None
-        finally:
-            join_streams(cell, {}, index)  # type: ignore[no-untyped-call]
-        cell.execution_count = end["execution_count"]
-        nb_man.cell_complete(cell, index)
-        if not end["success"]:
-            nb_man.cell_exception(cell, index)
-            return  # the process is killed at the end of the caller's with statement
-    process.end()
+            except Exception as error:  # noqa: BLE001 - a cell may display anything
+                reason = f"{type(error).__name__}: {error}"
+                problem = f"an output cannot be stored ({reason})"
+                raise NotebookFailed(problem) from None
+        return content
+
+    def convert_error(self, path: Path, error: Any) -> NotebookFailed:
+        """Return an error that names the failed cell, and that says if it diverged."""
+        problem = f"{path.name} failed in the cell {self.cell_id!r}"
+        if isinstance(error, NotebookFailed):
+            return NotebookFailed(f"{problem}: {error}.")
+        kind = Diverged if error.ename == Diverged.__name__ else NotebookFailed
+        return kind(f"{problem}: {error.ename}: {error.evalue}")
 
 
 def check_loaded_code(inputs: Mapping[str, str]) -> None:

@@ -45,6 +45,15 @@ def read_arrays(path: Path, layout: Layout, advice: str) -> Arrays:
     except DAMAGE:
         problem = "is not a whole .npz file of plain arrays"
         raise InvalidFile(path, problem, advice) from None
+    check_layout(arrays, layout, path, advice)
+    return arrays
+
+
+def check_layout(arrays: Arrays, layout: Layout, path: Path, advice: str) -> None:
+    """Raise InvalidFile if the arrays of a file do not have a layout.
+
+    path, advice: the path of the file and a sentence of advice, for the error message.
+    """
     lengths: dict[str, int] = {}  # the length of each axis that has a name
     for name, (kind, shape) in layout.items():
         if not isinstance(arrays.get(name), np.ndarray):
@@ -57,4 +66,3 @@ def read_arrays(path: Path, layout: Layout, advice: str) -> Arrays:
         if found != needed or kind not in (dtype.name, dtype.kind):
             problem = f"has {name} {dtype} {found}, but must have {kind} {needed}"
             raise InvalidFile(path, problem, advice)
-    return arrays

@@ -114,7 +114,7 @@ def describe_origins(origins: Iterable[Origin | None]) -> str:
         are described only once.
     """
     places = [
-        f"on {each.processor}, {each.cores} cores, {each.system}, with {each.blas} and "
+        f"on {each.processor}, {each.system}, with {each.blas} and "
         f"Python {each.python}, at commit {each.commit or 'unknown'}"
         for each in origins
         if each

@@ -6,9 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import digests
-from pipeline.errors import InvalidFile, InvalidInput
+from pipeline.errors import InvalidInput
 from pipeline.images import data
-from pipeline.images.arrays import Arrays, Layout, Weights, read_arrays, to_npz
+from pipeline.images.arrays import (
+    Arrays,
+    Layout,
+    Weights,
+    check_layout,
+    read_arrays,
+    to_npz,
+)
 from pipeline.images.data import Classes
 
 WEIGHTS = "weights_{}_{}"  # a matrix is named after the two layers that it connects
@@ -77,16 +84,10 @@ def select_weights(arrays: Arrays, path: Path, advice: str) -> Weights:
 
     Raises InvalidFile if a matrix is missing or is not a float64 matrix.
     """
-    found = {
-        name: array for name, array in arrays.items() if name.startswith("weights")
+    count = sum(name.startswith("weights") for name in arrays)
+    names = [WEIGHTS.format(i, i + 1) for i in range(max(count, 1))]
+    layout: Layout = {
+        name: ("float64", (f"rows of {name}", f"columns of {name}")) for name in names
     }
-    count = max(len(found), 1)
-    names = [WEIGHTS.format(number, number + 1) for number in range(count)]
-    for name in names:
-        if name not in found:
-            raise InvalidFile(path, f"has no array {name}", advice)
-        if found[name].ndim != 2 or found[name].dtype != np.float64:
-            problem = f"has {name} {found[name].dtype} {found[name].shape}"
-            problem += ", but must have a float64 matrix"
-            raise InvalidFile(path, problem, advice)
-    return tuple(found[name] for name in names)
+    check_layout(arrays, layout, path, advice)
+    return tuple(arrays[name] for name in names)

@@ -1,7 +1,6 @@
-"""Where a result was made: the cores of the machine, and the commit of the project."""
+"""Where a result was made: the commit of the project."""
 
 import subprocess
-import sys
 
 from tests.commands import Project
 
@@ -9,16 +8,6 @@ DESCRIBE = """
 from pipeline.execution.machine import collect_origin
 print(collect_origin().commit)
 """
-ON_ONE_CORE = """
-import os
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from pipeline.execution.machine import collect_origin
-print(collect_origin().cores)
-"""
-
-
-def test_cores_are_those_that_this_process_may_use():
-    assert subprocess.check_output([sys.executable, "-c", ON_ONE_CORE]) == b"1\n"
 
 
 def give_git(folder, *words):

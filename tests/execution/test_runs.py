@@ -1,8 +1,5 @@
 """Runs through the command line: metrics, and what is skipped, repeated or verified."""
 
-import subprocess
-import sys
-
 import numpy as np
 import papermill
 import pytest
@@ -20,7 +17,6 @@ from pipeline.results.stages import (
     PAGES,
     README,
     RESULT_FILES,
-    STAGES,
     TRAINING,
 )
 from tests import original
@@ -326,23 +322,6 @@ def test_a_stage_run_by_papermill_alone_leaves_a_run_as_it_is(small_run, tmp_pat
     assert "I:2 Train-Err:" in text
     assert f"not stored, because {folder.path} holds a run" in text
     assert read_times(folder) == before
-
-
-def test_papermill_runs_the_three_without_options_and_a_command_says_what_is_missing(
-    tmp_path, monkeypatch, runs
-):
-    base = tmp_path / "base"
-    monkeypatch.setenv("DIGITS_BASE", str(base))
-    for stage in STAGES:
-        words = [stage.notebook, tmp_path / "out.ipynb", "-k", "python3"]
-        command = [sys.executable, "-m", "papermill", *map(str, words)]
-        subprocess.run(command, check=True, capture_output=True)
-    lab = RunFolder(base / "runs" / "lab")
-    assert lab.digest() == RunFolder(runs / "default").digest()
-    command = [sys.executable, "-m", "pipeline", "verify", str(lab.path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "cannot be verified or compared" in done.stderr
 
 
 def test_a_run_over_results_of_notebooks_that_ran_alone_needs_force(
