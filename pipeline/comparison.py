@@ -42,6 +42,11 @@ class Side:
     folders: dict[int, RunFolder]
     metrics: pd.DataFrame
 
+    def select(self, seeds: Sequence[int]) -> "Side":
+        """Return this side with the runs of these seeds alone."""
+        folders = {seed: self.folders[seed] for seed in seeds}
+        return Side(self.name, folders, self.metrics.loc[list(seeds)])
+
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -53,12 +58,14 @@ class Comparison:
         seed, each network has the lowest seed of its own side.
     answers: the answers of these two networks to the N test images, (2, N).
     data: the images of the first run. All runs have the same test images.
+    left_out: how many runs are left out, because the other side has not their seeds.
     """
 
     sides: dict[str, Side]
     networks: dict[str, RunFolder]
     answers: np.ndarray
     data: Data
+    left_out: int = 0
 
     @property
     def has_seeds(self) -> bool:
@@ -88,14 +95,37 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     if len({folder.path.resolve() for folder in folders}) < len(folders):
         problem = f"{first.name} and {second.name} contain the same run"
         raise InvalidInput(f"{problem}. Give two different runs or sweeps.")
-    sides = {"A": first, "B": second}
-    shared = first.folders.keys() & second.folders.keys()
+    data = read_shared_data(folders)
+    sides = select_seeds(first, second)
+    count = sum(len(side.folders) for side in sides.values())
+    shared = sides["A"].folders.keys() & sides["B"].folders.keys()
     networks = {}
     for letter, side in sides.items():
         seed = min(shared or side.folders)  # of both sides or, if none, of this side
         networks[letter] = side.folders[seed]
     answers = np.stack([folder.read_answers() for folder in networks.values()])
-    return Comparison(sides, networks, answers, read_shared_data(folders))
+    return Comparison(sides, networks, answers, data, len(folders) - count)
+
+
+def select_seeds(first: Side, second: Side) -> dict[str, Side]:
+    """Return the sides A and B with the runs that are compared.
+
+    If both have at least two seeds in common, only these are compared. So is the one
+    common seed of a run and a sweep. Two sweeps with fewer common seeds are compared by
+    all of their seeds, and two runs as they are.
+
+    Raises InvalidInput if a run is compared with a sweep that has not its seed.
+    """
+    sides = {"A": first, "B": second}
+    shared = sorted(first.folders.keys() & second.folders.keys())
+    sizes = sorted(len(side.folders) for side in sides.values())
+    is_run_and_sweep = sizes[0] == 1 and sizes[1] > 1
+    if is_run_and_sweep and not shared:
+        problem = f"{first.name} and {second.name} have no seed in common"
+        raise InvalidInput(f"{problem}. Compare a run with a sweep that has its seed.")
+    if not is_run_and_sweep and len(shared) < 2:
+        return sides
+    return {letter: side.select(shared) for letter, side in sides.items()}
 
 
 def read_side(run_dir: str) -> Side:
@@ -171,7 +201,7 @@ def describe_verdict(comparison: Comparison) -> str:
         b_leads = row["difference"] > 0
         holds, cause = "also for other seeds", "The seeds"
         interval = f"{100 * CONFIDENCE:g} % interval {low:+.4f} to {high:+.4f}"
-        interval += f", {len(first)} and {len(second)} seeds"
+        interval += f", {describe_seeds(comparison)}"
         change = f"the test accuracy changes by {row['difference']:+.4f}"
         numbers = f"from A to B {change} ({interval})"
     else:
@@ -186,11 +216,24 @@ def describe_verdict(comparison: Comparison) -> str:
         records = [folder.read_record() for folder in comparison.networks.values()]
         seeds = " and ".join(str(each.parameters.seed) for each in records)
         correct = f"A classifies {a} and B {b} % of {count} correctly"
+        if comparison.left_out:
+            seeds += f"; {comparison.left_out} others are left out"
         numbers = f"{correct} (seeds {seeds})"
     leading, other = reversed(names) if b_leads else names
     if is_sure:
         return f"{leading} is better than {other}, {holds}: {numbers}."
     return f"{cause} may explain how {leading} differs from {other}: {numbers}."
+
+
+def describe_seeds(comparison: Comparison) -> str:
+    """Return how many seeds a comparison of two sweeps counts, and how."""
+    first, second = (side.folders for side in comparison.sides.values())
+    if first.keys() == second.keys():
+        more = ""
+        if comparison.left_out:
+            more = f", without {comparison.left_out} that only one of the two has"
+        return f"{len(first)} seeds of both{more}"
+    return f"all {len(first)} and {len(second)} seeds, as if they were independent"
 
 
 def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:

@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    field_validator,
 )
 
 from pipeline.errors import Diverged, InvalidFile
@@ -154,6 +155,16 @@ class SweepDefinition(_Record, extra="forbid"):
     points: list[dict[str, Any]] = []
     seeds: list[Any] = []
     select: SelectionMetric = "validation_accuracy"
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count_seeds(cls, value: Any) -> Any:
+        """Convert a number of seeds: 3 stands for the seeds 1, 2 and 3."""
+        if type(value) is not int:
+            return value
+        if not 1 <= value <= 10_000:
+            raise ValueError("a number of seeds must be from 1 to 10,000")
+        return list(range(1, value + 1))
 
 
 class SweepRecord(SweepDefinition, extra="ignore"):

@@ -10,7 +10,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from pipeline import comparison
+from pipeline.digests import digest_file
 from pipeline.errors import InvalidFile, InvalidInput
+from pipeline.images.arrays import to_npz
 
 
 @pytest.fixture
@@ -42,6 +44,8 @@ def read_page(path):
 
 def test_what_cannot_be_compared_is_refused(pair, copy, runs, tmp_path):
     change_record(copy, status="failed")
+    alone = shutil.copytree(copy, tmp_path / "alone")
+    (alone / "run.json").unlink()
     nowhere = str(tmp_path / "nowhere")
     for run_dirs, error, named in (
         ([], InvalidInput, "not 0"),
@@ -51,6 +55,7 @@ def test_what_cannot_be_compared_is_refused(pair, copy, runs, tmp_path):
         ([str(runs / "small"), str(runs / "small")], InvalidInput, "small"),
         ([pair[0], nowhere], InvalidFile, nowhere),
         ([pair[0], str(copy)], InvalidFile, "failed"),
+        ([pair[0], str(alone)], InvalidFile, "notebooks that ran alone"),
     ):
         with pytest.raises(error, match=named):
             comparison.read_comparison(run_dirs)
@@ -73,7 +78,12 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
     compared = comparison.read_comparison([str(copy), pair[0]])
     assert np.array_equal(compared.data.x_test, expected)
     inputs = json.loads((copy / "run.json").read_text())["inputs"]
-    change_record(copy, inputs=inputs | {"array x_test": "0" * 64})
+    answers = copy / "answers.npz"  # of fewer images
+    answers.write_bytes(to_npz(answers=np.zeros(24, np.uint8)))
+    outputs = json.loads((copy / "run.json").read_text())["outputs"]
+    outputs |= {answers.name: digest_file(answers)}
+    inputs |= {"array x_test": "0" * 64}
+    change_record(copy, inputs=inputs, outputs=outputs)
     for run_dirs in ([pair[0], str(copy)], [str(copy), pair[0]]):
         with pytest.raises(InvalidInput, match="test images"):
             comparison.read_comparison(run_dirs)
@@ -84,6 +94,30 @@ def make_answers(only_a, only_b, both):
     first = [1] * only_a + [0] * only_b + [1] * both
     second = [0] * only_a + [1] * only_b + [1] * both
     return np.array([first, second])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "compared"),
+    [
+        ([1, 2, 3], [2, 3, 4], ([2, 3], [2, 3])),
+        ([1, 2, 3], [3, 4], ([1, 2, 3], [3, 4])),
+        ([2], [1, 2, 3], ([2], [2])),
+        ([1], [2], ([1], [2])),
+        ([9], [1, 2, 3], None),
+    ],
+)
+def test_seeds_that_both_sides_have_are_compared(first, second, compared):
+    sides = []
+    for seeds in (first, second):
+        metrics = pd.DataFrame({"test_accuracy": 0.5}, index=seeds)
+        sides.append(comparison.Side("a", dict.fromkeys(seeds), metrics))
+    if compared is None:
+        with pytest.raises(InvalidInput, match="no seed in common"):
+            comparison.select_seeds(*sides)
+        return
+    chosen = comparison.select_seeds(*sides).values()
+    assert tuple(list(side.folders) for side in chosen) == compared
+    assert tuple(list(side.metrics.index) for side in chosen) == compared
 
 
 @pytest.mark.parametrize(
@@ -152,17 +186,15 @@ def test_the_page_of_two_sweeps_has_their_mean_difference(sweeps, tmp_path):
     results = [
         pd.read_csv(f"{sweep}/results.csv", index_col="seed") for sweep in sweeps
     ]
-    first, second = (each["test_accuracy"] for each in results)
+    first, second = (each["test_accuracy"][[2, 3]] for each in results)
     difference = (second - first).mean()  # of the seeds that both have
     a, b, change, interval = tables["metric"]["test accuracy ↑"]
     assert float(a) == pytest.approx(first.mean(), abs=6e-5)
     assert float(b) == pytest.approx(second.mean(), abs=6e-5)
     assert change == f"{difference:+.4f}"
     assert interval in page.strong.text
-    assert tables["what differs"] == {
-        "hidden_size": ["3", "4"],
-        "seed": ["1, 2, 3", "2, 3"],
-    }
+    assert "2 seeds of both, without 1 that only one" in page.strong.text
+    assert tables["what differs"] == {"hidden_size": ["3", "4"]}
     copy = shutil.copytree(sweeps[0], tmp_path / "copy")
     compared = comparison.read_comparison([sweeps[0], str(copy)])
     assert "identical" in comparison.describe_verdict(compared)

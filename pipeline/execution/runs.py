@@ -161,6 +161,7 @@ def execute_stages(
     stages: Sequence[Stage] = STAGES,
     *,
     data_file: bytes | None = None,
+    label: str = "",
     is_point: bool = False,
 ) -> dict[str, str]:
     """Execute the notebooks of some stages of a run, and log how long each took.
@@ -169,6 +170,7 @@ def execute_stages(
     record: the parameters of the run, and the code that is executed.
     stages: the stages, by default all three.
     data_file: the content of a data.npz that is in the folder only meanwhile.
+    label: what the log calls the run, if it is one of several.
     is_point: see `notebooks.execute`. Points log nothing here.
 
     Return the SHA-256 of each file that these stages wrote, by the name of the file.
@@ -183,17 +185,17 @@ def execute_stages(
     try:
         for stage in stages:
             started = time.monotonic()
-            executed = folder.executed_path(stage)
             notebooks.execute(
                 stage.notebook,
-                executed,
+                folder.executed_path(stage),
                 values,
                 inputs=record.inputs,
                 is_point=is_point,
             )
             outputs |= folder.digest(stage.files)
             if not is_point:
-                log.info(f"{executed.name}  {time.monotonic() - started:.1f} s")
+                name = f"{stage.name} {label}".rstrip()
+                log.info(f"{name}  {time.monotonic() - started:.1f} s")
     finally:
         if data_file is not None:
             folder.data_path.unlink(missing_ok=True)

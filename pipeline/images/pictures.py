@@ -87,11 +87,13 @@ def read_folder(folder: Path) -> Pictures:
 
 
 def check_depth(folder: Path) -> None:
-    """Raise InvalidInput if only sub-folders have folders of classes, as test/cat."""
-    for inner in sorted(folder.glob("[!.]*/")):
-        if find_pictures(inner):
-            problem = f"{folder} has no folder of a class, but {inner} has"
-            raise InvalidInput(f"source: {problem}. Set source to {inner}.")
+    """Raise InvalidInput if only sub-folders have folders of classes, as train/cat."""
+    inner = sorted(folder.glob("[!.]*/"))
+    deeper = [each for each in inner if find_pictures(each)]
+    if deeper:
+        largest = max(deeper, key=lambda each: len(find_pictures(each)))
+        problem = f"{folder} has no folder of a class, but {largest} has"
+        raise InvalidInput(f"source: {problem}. Set source to {largest}.")
 
 
 def find_pictures(folder: Path) -> list[Path]:

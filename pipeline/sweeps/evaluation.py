@@ -55,8 +55,13 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
     outputs = {name: record.outputs[name] for name in TRAINING.files}
     record = record.replace(inputs=sweep.inputs, outputs=outputs)
     point.record_result(record)
-    images = sweep.split_images(point.parameters).to_bytes()
-    added = runs.execute_stages(point.folder, record, [EVALUATION], data_file=images)
+    added = runs.execute_stages(
+        point.folder,
+        record,
+        [EVALUATION],
+        data_file=sweep.split_images(point.parameters).to_bytes(),
+        label=sweep.describe_point(point),
+    )
     point.record_result(record.replace(outputs=outputs | added))
 
 

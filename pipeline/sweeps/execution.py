@@ -21,7 +21,7 @@ from pipeline.records import Status
 from pipeline.reports.origins import SWEEP_README, describe_origins
 from pipeline.results.files import atomic_write, lock_folder
 from pipeline.sweeps import evaluation, table, training
-from pipeline.sweeps.progress import Progress, log_state
+from pipeline.sweeps.progress import Progress, log_plan, log_state
 from pipeline.sweeps.sweep import Point, Sweep, find_sweep_record, prepare_sweep
 from pipeline.sweeps.table import make_table
 
@@ -62,7 +62,9 @@ def run_sweep(
     for warning in sweep.warnings:
         log.warning(warning)
     if dry_run:
-        log_state(sweep, len(sweep.find_jobs()))
+        jobs = sweep.find_jobs()
+        log_state(sweep, len(jobs))
+        log_plan(sweep, jobs)
         return make_table(sweep)
     with lock_folder(sweep.path):
         start_fork_server()

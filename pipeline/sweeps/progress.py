@@ -2,22 +2,24 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 from pipeline.network.published import NOTE, format_duration, format_metric
-from pipeline.parameters import format_parameters
 from pipeline.records import Status
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
-from pipeline.sweeps.table import find_varied, format_count, make_table
+from pipeline.sweeps.table import format_count
 
+MAX_LISTED = 20  # the most points that a dry run lists
 log = logging.getLogger(__name__)
 
 
 def log_state(sweep: Sweep, remaining: int) -> None:
     """Log how many points of a sweep are done, and how many remain to be trained.
 
-    If points remain and helpers.py is not the published one, NOTE is also logged.
+    If points remain and helpers.py is not the published one, NOTE is also logged. So is
+    the number of points that have been run and are no longer in the sweep's file.
 
     remaining: the number of points to train.
     """
@@ -27,8 +29,28 @@ def log_state(sweep: Sweep, remaining: int) -> None:
     more = f", {diverged:,} diverged before" if diverged else ""
     total = format_count(len(statuses), "point")
     log.info(f"{total}: {done:,} done, {remaining:,} to run{more}")
+    left_out = sweep.list_left_out()
+    if left_out:
+        which = f"{format_count(len(left_out), 'point')} in {sweep.display_path}"
+        log.info(f"no longer in the file, so in no table: {which}")
     if remaining and not has_published_helpers(sweep.inputs):
         log.info(NOTE)
+
+
+def log_plan(sweep: Sweep, jobs: Sequence[Point]) -> None:
+    """Log which points would be trained, and how long finished ones have taken.
+
+    jobs: the points to train, of which at most MAX_LISTED are listed.
+    """
+    for point in jobs[:MAX_LISTED]:
+        log.info(f"  {sweep.describe_point(point)}")
+    if len(jobs) > MAX_LISTED:
+        log.info(f"  and {len(jobs) - MAX_LISTED:,} more")
+    records = [point.record for point in sweep.points.values()]
+    durations = [each.duration_s for each in records if each and each.duration_s]
+    if durations:
+        mean = format_duration(sum(durations) / len(durations))
+        log.info(f"a finished point took {mean} on average")
 
 
 class Progress:
@@ -38,20 +60,22 @@ class Progress:
     """
 
     def __init__(self, sweep: Sweep, total: int) -> None:
-        self.metric, self.total = sweep.definition.select, total
-        self.names = {*find_varied(make_table(sweep)), "seed"}
-        self.count, self.first_at = 0, 0.0
+        self.sweep = sweep
+        self.metric = sweep.definition.select
+        self.total = total
+        self.count = 0
+        self.first_at = 0.0
 
     def log_point(self, point: Point) -> None:
         self.count += 1
         record = point.record
-        result = format_parameters(point.parameters.model_dump(include=self.names))
+        result = str(point.status)
         if record and record.metrics:
             value = format_metric(getattr(record.metrics, self.metric))
-            result = f"{self.metric} {value}, {result}"
+            result = f"{self.metric} {value}"
         when = f"[{self.count}/{self.total}] {datetime.now():%H:%M:%S}"
-        left = self._describe_time_left()
-        log.info(f"{when} {point.id} {point.status}: {result}{left}")
+        name = self.sweep.describe_point(point)
+        log.info(f"{when} {name}: {result}{self._describe_time_left()}")
 
     def _describe_time_left(self) -> str:
         """Return a text that says how long the other points will take.

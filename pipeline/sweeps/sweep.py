@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,22 @@ class Sweep:
     def helpers(self) -> bytes:
         """Return the text of the helpers.py that trains the points."""
         return provenance.get_helpers(self.inputs)
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """Return the names of the parameters that differ between points."""
+        rows = [point.parameters.model_dump() for point in self.points.values()]
+        return [name for name in rows[0] if len({row[name] for row in rows}) > 1]
+
+    def describe_point(self, point: Point) -> str:
+        """Return the parameters of a point that differ between points, as text."""
+        values = point.parameters.model_dump(include={*self.varied, "seed"})
+        return parameters.format_parameters(values)
+
+    def list_left_out(self) -> list[str]:
+        """Return the ids of points that have been run and are not in the file now."""
+        trained = [path.parent.name for path in self.path.glob(f"*/{stages.RECORD}")]
+        return [name for name in trained if name not in self.points]
 
     def to_record(self) -> SweepRecord:
         return SweepRecord(

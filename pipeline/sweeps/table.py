@@ -192,10 +192,12 @@ def describe_failures(table: pd.DataFrame) -> str:
     failed = table[has_failed(table)]
     lines = [f"{len(failed)} of {format_count(len(table), 'point')} did not finish:"]
     errors = failed["error"].fillna("").str.partition("\n")[0]
-    groups = failed.groupby(["status", errors], sort=False)["id"]
-    for (status, error), ids in list(groups)[:20]:
-        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        lines.append(f"{ids.iloc[0]}{more} {status}: {error}")
+    names = [*find_varied(table), "seed"]
+    groups = failed.groupby(["status", errors], sort=False)
+    for (status, error), points in list(groups)[:20]:
+        more = f" and {len(points) - 1} more" if len(points) > 1 else ""
+        first = describe_values(points.iloc[0], names)
+        lines.append(f"{first}{more} {status}: {error}")
     for status, advice in ADVICE.items():
         if (failed["status"] == status).any():
             lines.append(f"{advice}.")

@@ -36,6 +36,8 @@ def test_a_grid_is_crossed_over_the_base_and_points_are_added_each_once(tmp_path
     assert {each.hidden_size for each in points} == {QUICK["hidden_size"]}
     assert len({point.model_dump_json() for point in points}) == 6
     assert len(read_points_of(write(tmp_path / "s.yaml"))) == 1  # the base
+    counted = read_points_of(write(tmp_path / "s.yaml", seeds=3))
+    assert [each.seed for each in counted] == [1, 2, 3]
 
 
 def test_a_number_with_an_exponent_is_a_number(tmp_path):
@@ -59,7 +61,9 @@ NAMES = ["name", "base", "grid", "points", "seeds", "select"]
         ("name: a\ngrit: {}", "grit is {}: Extra inputs are not permitted"),
         ("name: a\ngrid: [1]", "grid is [1]: "),
         ("name: a\ngrid: {epochs: 3}", "grid.epochs is 3: "),
-        ("name: a\nseeds: 3", "seeds is 3: "),
+        ("name: a\nseeds: 0", "seeds is 0: "),
+        ("name: a\nseeds: 10001", "seeds is 10001: "),
+        ("name: a\nseeds: true", "seeds is True: "),
         ("name: a\nbase: {seed: 3}", "seed is in base"),
         ("name: a\ngrid: {seed: [3]}", "seed is in grid"),
         ("name: a\npoints: [{epochs: 3}, {seed: 3}]", "seed is in points"),

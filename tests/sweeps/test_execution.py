@@ -178,6 +178,24 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
     assert read_results(out) == read_results(local / "out")
 
 
+def test_what_leaves_the_table_is_said_and_another_name_is_refused(
+    copied, tmp_path, pipeline
+):
+    out, _ = copied
+    fewer = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.3]}, seeds=[14])
+    done = pipeline("sweep", fewer, "--sweep-dir", out, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "2 points: 1 done, 1 to run\n" in done.stdout
+    assert "no longer in the file, so in no table: 2 points" in done.stdout
+    assert "\n  learning_rate 0.3, seed 14\n" in done.stdout
+    assert "a finished point took " in done.stdout
+    before = (out / "sweep.json").read_bytes()
+    refused = pipeline("sweep", write(fewer, name="other"), "--sweep-dir", out)
+    assert refused.returncode == 2
+    assert "holds the sweep 'trial', not 'other'" in refused.stderr
+    assert (out / "sweep.json").read_bytes() == before
+
+
 def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipeline):
     out, _ = copied
     before = read_times(out)
