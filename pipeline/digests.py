@@ -33,7 +33,7 @@ EVALUATION_CODE = ("pipeline/network/baselines.py",)
 CODE = TRAINING_CODE + EVALUATION_CODE
 
 # The nodes of a syntax tree that may begin with a docstring.
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def digest_arrays(*arrays: np.ndarray) -> str:
@@ -90,14 +90,21 @@ def _describe(node: object) -> object:
         return [_describe(each) for each in node]
     if not isinstance(node, ast.AST):
         return ascii(node)
-    fields = dict(ast.iter_fields(node))
-    fields.pop("kind", None)  # of a constant: whether it was written as u"..."
-    if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
-        fields["body"] = node.body[1:]
-    if isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty constants
-        fields["values"] = [each for each in node.values if not _is_empty(each)]
-    filled = {name: each for name, each in fields.items() if each not in (None, [])}
-    return [type(node).__name__, {name: _describe(filled[name]) for name in filled}]
+    description = {}
+    for name, value in ast.iter_fields(node):
+        if isinstance(node, Documented) and name == "body":
+            value = _drop_docstring(node)
+        if isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty constants
+            value = [each for each in value if not _is_empty(each)]
+        is_prefix = name == "kind"  # whether a string was written as u"..."
+        if not is_prefix and value not in (None, []):
+            description[name] = _describe(value)
+    return [type(node).__name__, description]
+
+
+def _drop_docstring(node: Documented) -> list[ast.stmt]:
+    has_docstring = ast.get_docstring(node) is not None
+    return node.body[1:] if has_docstring else node.body
 
 
 def _is_empty(node: ast.expr) -> bool:

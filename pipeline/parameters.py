@@ -128,14 +128,13 @@ def find_range(name: str) -> dict[str, object]:
     uses data-above and data-below.
     """
     field = Parameters.model_fields[name]
+    attributes: dict[str, object] = {"step": "any" if field.annotation is float else 1}
     limits = {"ge": "min", "le": "max", "gt": "data-above", "lt": "data-below"}
-    attributes: dict[str, object] = {
-        attribute: getattr(constraint, limit)
-        for constraint in field.metadata
-        for limit, attribute in limits.items()
-        if hasattr(constraint, limit)
-    }
-    return attributes | {"step": "any" if field.annotation is float else 1}
+    for constraint in field.metadata:
+        for limit, attribute in limits.items():
+            if hasattr(constraint, limit):
+                attributes[attribute] = getattr(constraint, limit)
+    return attributes
 
 
 def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,14 +231,15 @@ def find_assigned_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     injected a cell, papermill's cell comes between these two. The cell of parameters
     and papermill's cell begin with ``# Parameters``.
     """
-    injected: list[str] = []
-    declared: list[str] = []
+    parameter_cells: list[str] = []
     for cell in reversed(cells[:-1]):
         if not cell.startswith("# Parameters"):
             break
-        injected = declared + injected
-        declared = ASSIGNMENT.findall(cell)
-    return declared, injected
+        parameter_cells.insert(0, cell)
+    if not parameter_cells:
+        return [], []
+    own, *papermills = parameter_cells
+    return ASSIGNMENT.findall(own), ASSIGNMENT.findall("\n".join(papermills))
 
 
 def _explain_errors(
@@ -249,14 +249,14 @@ def _explain_errors(
     try:
         return validate(dict(values))
     except ValidationError as error:
-        problems = {str(each["loc"][0]): each["type"] for each in error.errors()}
-    lines: list[str] = []
-    for name, kind in problems.items():
-        if kind == "extra_forbidden":
-            lines.append(describe_unknown_name(name))
-        else:
-            lines.append(describe_invalid(name, values[name]))
-    raise InvalidInput("\n".join(lines))
+        lines: dict[str, str] = {}  # one for each name
+        for problem in error.errors():
+            name = str(problem["loc"][0])
+            if problem["type"] == "extra_forbidden":
+                lines[name] = describe_unknown_name(name)
+            else:
+                lines[name] = describe_invalid(name, values[name])
+        raise InvalidInput("\n".join(lines.values())) from None
 
 
 def describe_unknown_name(name: str) -> str:

@@ -55,10 +55,10 @@ def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
     only_second = int(np.sum(second & ~first))
     count = only_first + only_second
     smaller = min(only_first, only_second)
-    # In how many ways a classifier can be the right one for so few images, or fewer.
-    ways = sum(math.comb(count, k) for k in range(smaller + 1))
-    p_value = min(1.0, 2 * ways / 2**count)
-    return only_first, only_second, p_value
+    # If both were equally good, each image would go to either with probability 1/2. So
+    # the number of one classifier's images would have a binomial distribution.
+    tail = sum(math.comb(count, k) for k in range(smaller + 1)) / 2**count
+    return only_first, only_second, min(1.0, 2 * tail)
 
 
 def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:

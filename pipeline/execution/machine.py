@@ -26,9 +26,6 @@ def collect_origin() -> Origin:
     """Return this machine's properties, and the project's commit."""
     config: Any = np.show_config(mode="dicts")
     blas = config["Build Dependencies"]["blas"]
-    cpuinfo = Path("/proc/cpuinfo")  # exists only on Linux
-    text = cpuinfo.read_text() if cpuinfo.exists() else ""
-    model = re.search(r"^model name\s*: (.*)", text, re.M)
     try:
         git = subprocess.run(GIT, cwd=ROOT, capture_output=True, text=True)
         commit = git.stdout.strip() or None
@@ -36,8 +33,18 @@ def collect_origin() -> Origin:
         commit = None
     return Origin(
         system=platform.platform(),
-        processor=model[1] if model else platform.processor() or platform.machine(),
+        processor=find_processor(),
         blas=f"{blas['name']} {blas['version']}",
         python=platform.python_version(),
         commit=commit,
     )
+
+
+def find_processor() -> str:
+    """Return the name of the processor, or its architecture if the name is unknown."""
+    cpuinfo = Path("/proc/cpuinfo")  # exists only on Linux
+    if cpuinfo.exists():
+        name = re.search(r"^model name\s*: (.*)", cpuinfo.read_text(), re.M)
+        if name:
+            return name[1]
+    return platform.machine()

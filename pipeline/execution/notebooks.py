@@ -180,20 +180,25 @@ class _Execution:
     def _run_cell(self, client: Any, cell: Any, index: int) -> dict[str, Any]:
         """Run a cell, store its outputs in it, and return how it ended."""
         client.clear_before_next_output = False  # the previous cell may have set it
-        messages = self.process.run_cell(cell.source)
-        for kind, content in messages:
+        end: dict[str, Any] = {}
+        for kind, content in self.process.run_cell(cell.source):
             if kind == "done":
-                break
+                end = content
+                continue
             # nbclient looks for the kind of a message in two places.
-            header = {"msg_type": kind, "parent_header": {}}
-            message = header | {"header": header, "content": content}
+            message = {
+                "msg_type": kind,
+                "header": {"msg_type": kind},
+                "parent_header": {},
+                "content": content,
+            }
             try:
                 client.process_message(message, cell, index)
             except Exception as error:  # noqa: BLE001 - a cell may display anything
                 reason = f"{type(error).__name__}: {error}"
                 problem = f"an output cannot be stored ({reason})"
                 raise NotebookFailed(problem) from None
-        return content
+        return end
 
     def convert_error(self, path: Path, error: Any) -> NotebookFailed:
         """Return an error that names the failed cell, and that says if it diverged."""

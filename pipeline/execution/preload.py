@@ -61,11 +61,13 @@ def import_project() -> tuple[dict[str, str], str]:
         importlib.import_module("pipeline.network.compiled").compile_loops()
         after = digest_modules(CODE)
     except Exception as error:  # noqa: BLE001 - helpers.py may raise anything
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [each for each in frames if Path(each.filename).parent == ROOT]
-        where = f"helpers.py, line {own[-1].lineno}: " if own else ""
+        where = ""
+        for frame in traceback.extract_tb(error.__traceback__):
+            if Path(frame.filename) == ROOT / "helpers.py":
+                where = f"helpers.py, line {frame.lineno}: "
         return {}, f"{where}{type(error).__name__}: {error}"
-    return {name: each for name, each in before.items() if after[name] == each}, ""
+    unchanged = [name for name in before if before[name] == after[name]]
+    return {name: before[name] for name in unchanged}, ""
 
 
 def end_with_parent(number: int, frame: FrameType | None) -> None:

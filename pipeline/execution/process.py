@@ -27,7 +27,7 @@ METHOD = "forkserver" if sys.platform == "linux" else "spawn"
 CONTEXT: Any = multiprocessing.get_context(METHOD)
 SECONDS_TO_END = 1.0  # for a process to close its files after the last cell
 
-starting = threading.Lock()  # held while a process starts
+start_lock = threading.Lock()  # held while a process starts
 running: set["NotebookProcess"] = set()
 
 Message = tuple[str, dict[str, Any]]  # its kind, such as "stream", and its content
@@ -60,7 +60,7 @@ def hide_main_module() -> Iterator[None]:
     Otherwise the new process would import the user's script, and so execute the script
     again.
     """
-    with starting:
+    with start_lock:
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:

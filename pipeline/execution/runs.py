@@ -84,23 +84,20 @@ def check_replaceable(folder: RunFolder, parameters: Parameters) -> None:
     A finished run is replaced only by a run with the same parameters. The same holds
     for a run that can be continued from its checkpoint.
     """
+    record = folder.find_record()
+    contents = ""
     if folder.has_results_without_record:
-        problem = "results of notebooks that ran alone"
-    else:
-        record = folder.find_record()
-        if record is None or record.parameters == parameters:
-            return
-        if record.status == Status.DONE:
-            kind = "a finished run"
-        elif folder.checkpoint_path.exists():
-            kind = "a run that can be continued"
-        else:
-            return
+        contents = "results of notebooks that ran alone"
+    elif record and record.parameters != parameters:
         wanted = RunRecord(parameters=parameters, inputs={})
         changes = "; ".join(provenance.list_changes(record, wanted))
-        problem = f"{kind} with other parameters: {changes}"
-    advice = "Choose another folder with --run-dir, or replace it with --force"
-    raise InvalidInput(f"{folder.display_path} holds {problem}. {advice}.")
+        if record.status == Status.DONE:
+            contents = f"a finished run with other parameters: {changes}"
+        elif folder.checkpoint_path.exists():
+            contents = f"a run that can be continued, with other parameters: {changes}"
+    if contents:
+        advice = "Choose another folder with --run-dir, or replace it with --force"
+        raise InvalidInput(f"{folder.display_path} holds {contents}. {advice}.")
 
 
 def execute_run(folder: RunFolder, record: RunRecord, reasons: Sequence[str]) -> None:

@@ -151,26 +151,31 @@ def read_results(folder: RunFolder, names: Sequence[str]) -> Results:
     """
     metrics: Results = {}
     digests: Results = {}
-    weights: list[str] = []
+    weights_digests: set[str] = set()
     if stages.HISTORY in names:
         metrics |= folder.read_history()[-1]
         digests |= folder.digest([stages.HISTORY])
     if stages.METRICS in names:
         metrics |= folder.read_metrics().model_dump(exclude_none=True)
-        weights.append(metrics.pop("weights_sha256"))
+        weights_digests.add(metrics.pop("weights_sha256"))
     if stages.ANSWERS in names:
         digests["answers"] = digest_arrays(folder.read_answers())
     if stages.MODEL in names:
-        weights.append(folder.read_model().sha256)
-    if weights:  # both files have this digest: one, unless somebody changed a file
-        digests["weights"] = ", ".join(dict.fromkeys(weights))
+        weights_digests.add(folder.read_model().sha256)
+    if weights_digests:  # both files have the same, unless somebody changed one
+        digests["weights"] = " and ".join(sorted(weights_digests))
     return metrics | digests
 
 
 def may_differ_in_last_digits(record: RunRecord) -> bool:
-    """Return whether a BLAS has trained: with batches, or with a changed helpers.py."""
+    """Return whether the last digits of a run's results depend on the machine.
+
+    The compiled loops give the same digits everywhere. They train single images with
+    the published helpers.py. In all other cases NumPy's BLAS multiplies matrices.
+    """
     is_published = provenance.has_published_helpers(record.inputs)
-    return record.parameters.batch_size != 1 or not is_published
+    has_used_loops = is_published and record.parameters.batch_size == 1
+    return not has_used_loops
 
 
 def collect_numbers(folder: RunFolder, results: Results) -> np.ndarray:

@@ -19,11 +19,11 @@ LOCK = ".digits.lock"
 GENERATOR = b'<meta name="generator" content="python -m pipeline">'
 
 
-def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None:
+def check_folder(path: Path, forbidden: str, harmless: tuple[str, ...] = ()) -> None:
     """Check that a run or a sweep may write into a folder.
 
-    other: the record of the other kind of result, which must not be in the folder:
-        SWEEP if a run is to be written, RECORD if a sweep is.
+    forbidden: a file that must not be in the folder: SWEEP, the record of a sweep, if a
+        run is to be written, and RECORD, the record of a run, if a sweep is.
     harmless: the suffixes or names of files that may already be in the folder.
 
     The folder must be new, contain this project's lock file, or contain nothing but
@@ -31,16 +31,16 @@ def check_folder(path: Path, other: str, harmless: tuple[str, ...] = ()) -> None
     InvalidInput if the folder breaks these rules.
     """
     check_parents(path)
+    problem = ""
     foreign = list_foreign_files(path, harmless)
+    if foreign:
+        problem = f"not a folder of this project: it holds {foreign[0]}"
+    if (path / forbidden).exists():
+        problem = f"the folder of another kind of result: it holds {forbidden}"
     if (path.parent / SWEEP).exists():
         problem = f"a folder of the sweep {path.parent}"
-    elif (path / other).exists():
-        problem = f"the folder of another kind of result: it holds {other}"
-    elif foreign:
-        problem = f"not a folder of this project: it holds {foreign[0]}"
-    else:
-        return
-    raise InvalidInput(f"{path} is {problem}. Choose another folder.")
+    if problem:
+        raise InvalidInput(f"{path} is {problem}. Choose another folder.")
 
 
 def list_foreign_files(path: Path, harmless: tuple[str, ...]) -> list[str]:

@@ -41,7 +41,7 @@ Inputs = dict[str, str]
 
 PACKAGES = ("llvmlite", "numba", "numpy")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
-NETWORK = "code helpers.py"
+HELPERS_INPUT = "code helpers.py"
 HELPERS = ROOT / "helpers.py"
 # Inputs of an evaluation that training does not depend on.
 EVALUATION_INPUTS = {
@@ -210,7 +210,7 @@ def _shorten(value: object) -> str:
 
 def has_published_helpers(inputs: Mapping[str, str]) -> bool:
     """Return whether a run with these inputs used the published helpers.py."""
-    return inputs.get(NETWORK) == HELPERS_SHA256
+    return inputs.get(HELPERS_INPUT) == HELPERS_SHA256
 
 
 def has_mnist(inputs: Mapping[str, str]) -> bool:
@@ -253,4 +253,4 @@ def get_notebook(path: Path, digest: str) -> bytes:
 
 def get_helpers(inputs: Mapping[str, str]) -> bytes:
     """Return the text of helpers.py at the time when these inputs were collected."""
-    return _contents_by_digest[inputs[NETWORK]]
+    return _contents_by_digest[inputs[HELPERS_INPUT]]

@@ -133,7 +133,8 @@ class RunFolder:
 
     def check_helpers(self, record: RunRecord) -> None:
         """Raise InvalidInput if another version of helpers.py trained this run."""
-        if provenance.digest_helpers() != record.inputs[provenance.NETWORK]:
+        trained_with = record.inputs[provenance.HELPERS_INPUT]
+        if provenance.digest_helpers() != trained_with:
             step = f"Save yours, then: cp {self.helpers_path} {ROOT}/helpers.py"
             problem = f"{self.display_path} was trained with another helpers.py"
             raise InvalidInput(f"{problem}. {step}. Then restart the kernel, if any.")

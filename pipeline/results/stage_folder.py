@@ -48,8 +48,9 @@ class StageFolder(RunFolder):
             namespace.pop(name, None)
         parameters.check(namespace)
         run_dir = namespace["run_dir"]
-        if os.environ.get(RUN_DIR_VARIABLE) == str(BASE / run_dir):
-            return StageFolder(run_dir)
+        commands_folder = os.environ.get(RUN_DIR_VARIABLE)
+        if commands_folder == str(BASE / run_dir):
+            return StageFolder(run_dir)  # the command has already checked helpers.py
         provenance.check_helpers()
         provenance.check_imported_helpers()
         return LabFolder(run_dir)
@@ -146,7 +147,7 @@ class LabFolder(StageFolder):
 
     def _store(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         if self.record_path.exists():
-            other = LAB if self.display_path != LAB else f"{LAB}-2"
+            other = f"{LAB}-2" if self.display_path == LAB else LAB
             print(
                 f"{join_names(files)} not stored, because {self.display_path} holds a "
                 f'run: set run_dir = "{other}" in all three notebooks, and begin with '
