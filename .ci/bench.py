@@ -193,14 +193,15 @@ def bench_signals(scratch):
         )
 
 
-def bench_page(_):
+def bench_page(scratch):
     """Print when a report first appears, and how smoothly it draws while it trains."""
+    pipeline("run", "--run-dir", scratch / "run")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox"]
         )
         page = browser.new_page()
-        page.goto((NOTEBOOKS / "report.html").as_uri())
+        page.goto((scratch / "run" / "report.html").as_uri())
         paint = page.evaluate(FIRST_PAINT) / 1000
         page.get_by_role("button", name="Train it here").click()
         frames = page.evaluate(FRAMES)

@@ -19,17 +19,7 @@ from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, from_current_folder, normalise_source
 from pipeline.results.stages import SWEEP
 
-
-class FolderPath(click.Path):
-    """The path of a folder, which need not exist. Blank text is refused."""
-
-    def convert(self, value: Any, *context: Any) -> Any:
-        if not str(value).strip():
-            self.fail(f"{value!r} is not the path of a folder.", *context)
-        return super().convert(value, *context)
-
-
-FOLDER = FolderPath(file_okay=False)
+FOLDER = click.Path(file_okay=False)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False)
 PAGE = click.Path(dir_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -120,7 +110,7 @@ def command_run(
     checked = parameters.from_strings(read_parameters(options))
     from pipeline.execution import runs
 
-    folder = from_current_folder(run_dir) if run_dir else None
+    folder = None if run_dir is None else from_current_folder(run_dir)
     runs.run(checked, folder, force)
 
 
@@ -147,7 +137,8 @@ def command_sweep(file: Path, sweep_dir: str | None, **options: Any) -> None:
     from pipeline.sweeps.sweep import prepare_sweep
 
     # This reports an error in the file before the slow imports for training.
-    sweep = prepare_sweep(file, from_current_folder(sweep_dir) if sweep_dir else None)
+    folder = None if sweep_dir is None else from_current_folder(sweep_dir)
+    sweep = prepare_sweep(file, folder)
     from pipeline.sweeps.execution import run_sweep
 
     run_sweep(sweep, **options)
@@ -178,36 +169,28 @@ def command_notebooks(paths: tuple[Path, ...]) -> None:
 @click.option(
     "--output",
     type=PAGE,
-    help="Another path for the page. A run's page then omits where it was made.",
+    help="Another path for the page of a notebook or a lesson.",
 )
 def command_report(path: Path, output: Path | None) -> None:
-    """Make a page of a notebook, lesson, run, point or sweep.
+    """Make a page of a notebook, lesson, finished run or sweep."""
+    if not path.is_dir():
+        report = write_file_page(path, output)
+    elif output:
+        raise click.UsageError("The page of a run or a sweep stays in its folder.")
+    else:
+        report = write_folder_page(path)
+    echo_path("report", report)
 
-    A run or a point must have finished.
-    """
-    write = write_folder_page if path.is_dir() else write_file_page
-    echo_path("report", write(path, output))
 
-
-def write_folder_page(path: Path, output: Path | None) -> Path:
-    """Write the page of a run, a point or a sweep, and return the page's path.
-
-    path: the folder of the run, the point or the sweep.
-    output: the path of the page. By default, the page goes into the same folder.
-    """
-    from pipeline.execution import runs
-
+def write_folder_page(path: Path) -> Path:
+    """Write the page of a run or a sweep into its folder, and return its path."""
     folder = from_current_folder(str(path))
     if (path / SWEEP).exists():
-        if output:
-            problem = "A sweep's page stays in its folder, without --output."
-            raise click.UsageError(problem)
         from pipeline.sweeps import execution, sweep
 
         return execution.write_report(sweep.read_sweep(folder))
-    if output:
-        runs.write_public_report(folder, output)
-        return output
+    from pipeline.execution import runs
+
     return runs.write_report(folder)
 
 

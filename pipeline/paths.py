@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from pipeline.errors import InvalidInput
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 # The paths of results are relative to this folder. Tests of notebooks set DIGITS_BASE,
@@ -45,7 +47,11 @@ def from_current_folder(path: str) -> str:
     """Return the display path of a path from the command line.
 
     path: an absolute path, or a path that is relative to the current folder.
+
+    Raises InvalidInput if the path is blank.
     """
+    if not path.strip():
+        raise InvalidInput(f"{path!r} is not the path of a folder. Name one.")
     return to_display_path(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps links
 
 

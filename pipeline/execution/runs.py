@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import InvalidInput, NotebookFailed
+from pipeline.errors import InvalidFile, InvalidInput, NotebookFailed
 from pipeline.execution.machine import collect_origin
 from pipeline.execution.process import start_fork_server
 from pipeline.images import data
@@ -16,12 +16,13 @@ from pipeline.parameters import (
     choose_run_dir,
     find_changed_from_original,
     format_parameters,
+    make_command,
 )
 from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
-from pipeline.results.files import atomic_write, check_folder, check_page, lock_folder
-from pipeline.results.run_folder import RunFolder, open_run
+from pipeline.results.files import atomic_write, check_folder, lock_folder
+from pipeline.results.run_folder import PointFolder, RunFolder, open_run
 from pipeline.results.stages import README, STAGES, SWEEP, Stage
 
 log = logging.getLogger(__name__)
@@ -232,29 +233,17 @@ def summarise_metrics(folder: RunFolder) -> str:
 
 
 def write_report(run_dir: str) -> Path:
-    """Write the report of a finished run or of a selected point, and return its path.
+    """Write the report of a finished run, and return the path of the report.
 
     Raises InvalidFile if the folder has no finished run, if a result was altered, or if
-    the point was not evaluated.
+    the folder belongs to a point of a sweep.
     """
     folder = open_run(run_dir)
-    folder.read_record()  # if there is no run, raise before a lock file is written
+    record = folder.read_record()  # raises if there is no run to lock
+    if isinstance(folder, PointFolder):
+        command = make_command(record.parameters, "runs/NAME")
+        advice = f"To make a run of its parameters: {command}"
+        raise InvalidFile(folder.path, "is a point, which has no page", advice)
     with lock_folder(folder.path):
         write_run_page(folder, folder.read_evaluated())
     return folder.report_path
-
-
-def write_public_report(run_dir: str, output: Path) -> None:
-    """Write a finished run's report without saying when and where the run was made.
-
-    output: the path of the report.
-
-    Raises InvalidFile if no run has finished in the folder. Raises InvalidInput if
-    `output` is an existing file that is not a page of this project.
-    """
-    from pipeline.reports import page  # see `execute_stages`
-
-    check_page(output)
-    folder = RunFolder(run_dir)
-    html = page.render_run(folder, folder.read_evaluated(), is_public=True)
-    atomic_write(output, html.encode())

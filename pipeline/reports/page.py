@@ -25,7 +25,7 @@ from pipeline.reports import cells, live, origins
 from pipeline.reports.markdown import Renderer, render_glossary, render_markdown
 from pipeline.results.files import GENERATOR, atomic_write, check_page
 from pipeline.results.provenance import has_mnist, has_published_helpers
-from pipeline.results.run_folder import PointFolder, RunFolder
+from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import HELPERS, STAGES
 from pipeline.statistics import compute_wilson_interval
 
@@ -203,11 +203,10 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     atomic_write(folder.report_path, render_run(folder, record).encode())
 
 
-def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) -> str:
+def render_run(folder: RunFolder, record: RunRecord) -> str:
     """Return the HTML of the report of a finished run.
 
     record: the content of run.json. The file itself need not be written yet.
-    is_public: whether to leave out when and where the run was made.
 
     The report begins with the result. The notebooks follow, the last one first, without
     their tasks for the reader.
@@ -222,12 +221,12 @@ def render_run(folder: RunFolder, record: RunRecord, is_public: bool = False) ->
         }
     # The page has a title of its own, so all headings of notebooks are one level lower.
     sections, renderer = render_sections(notebooks, Renderer(list(notebooks), 1))
-    place = "" if is_public else describe_place(record)
+    place = describe_place(record)
     credits = origins.collect_credits(record.parameters.source, record.inputs)
     html = render_template(
         "report.html.j2",
         ["page", "report"],
-        title=folder.title,
+        title=f"Run {folder.path.name}",
         headings=renderer.headings,
         sections=sections,
         origins={"place": place, "credits": credits},
@@ -255,9 +254,6 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
     """
     parameters = record.parameters
     metrics = folder.read_metrics()
-    run_dir = folder.display_path
-    if isinstance(folder, PointFolder):
-        run_dir = f"runs/{folder.path.parent.name}-{folder.path.name}"
     is_published = has_published_helpers(record.inputs)
     return {
         "digits": has_mnist(record.inputs),
@@ -269,7 +265,7 @@ def summarise_run(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
         "source": parameters.source,
         "comparisons": published.compare_with_published(metrics.model_dump()),
         "unoriginal": find_changed_from_original(parameters),
-        "command": make_command(parameters, run_dir),
+        "command": make_command(parameters, folder.display_path),
         "published_helpers": is_published,
         "note": "" if is_published else published.NOTE,
         "helpers_path": to_display_path(folder.helpers_path),

@@ -49,10 +49,6 @@ class RunFolder:
         self.record_path = self.path / stages.RECORD
 
     @property
-    def title(self) -> str:
-        return f"Run {self.path.name}"
-
-    @property
     def has_results_without_record(self) -> bool:
         """Return whether the folder contains results of notebooks, but no run.json."""
         results = [self.path / name for name in stages.RESULT_FILES]
@@ -207,10 +203,6 @@ class PointFolder(RunFolder):
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
         self.helpers_path = self.path.parent / stages.HELPERS
-
-    @property
-    def title(self) -> str:
-        return f"Point {self.path.name} of the sweep {self.path.parent.name}"
 
     def _explain_missing_record(self) -> InvalidFile:
         return InvalidFile(self.record_path, "is missing", self.advice)

@@ -287,24 +287,7 @@ def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(re
     assert len(descriptions) == len(images)
 
 
-def test_the_committed_report_is_what_a_run_makes(runs, pipeline, tmp_path):
-    committed, made = NOTEBOOKS / "report.html", tmp_path / "report.html"
-    done = pipeline("report", runs / "default", "--output", made)
-    assert done.returncode == 0, done.stderr
-    texts = []
-    for path in (committed, made):
-        html = parse(path.read_text().replace(str(runs / "default"), "runs/default"))
-        # This has versions of packages.
-        html.select_one("details.origins").decompose()
-        html.select_one("script#run").decompose()  # packed data
-        code = [each.string for each in html.select("script, style")]
-        texts.append([html.text, *(image["alt"] for image in html.select("img")), code])
-    assert texts[0] == texts[1], "run: make notebooks"
-
-
-def test_a_report_names_its_machine_but_not_if_it_is_published(
-    runs, pipeline, tmp_path
-):
+def test_a_report_names_its_machine(runs, pipeline):
     record = RunFolder(runs / "default").read_record()
     origin = record.origin
     facts = [origin.system, origin.processor, origin.blas, "UTC"]
@@ -314,14 +297,7 @@ def test_a_report_names_its_machine_but_not_if_it_is_published(
     assert [fact for fact in facts if fact not in section] == []
     assert "Creative Commons Attribution-ShareAlike 3.0" in section
     assert "under the MIT licence" in section
-    page_path = tmp_path / "page.html"
-    done = pipeline("report", runs / "default", "--output", page_path)
-    assert done.returncode == 0, done.stderr
-    html = parse(page_path.read_text())
-    section = html.select_one("section[aria-labelledby=provenance]").text
-    assert [fact for fact in facts if fact in section] == []
-    assert "Creative Commons Attribution-ShareAlike 3.0" in section
-    refused = pipeline("report", runs / "small", "--output", tmp_path / "sweep.html")
+    refused = pipeline("report", runs / "default", "--output", "page.html")
     assert refused.returncode == 2
 
 

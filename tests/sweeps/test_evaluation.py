@@ -78,15 +78,9 @@ def test_a_look_that_cannot_be_counted_is_not_taken(local, tmp_path, monkeypatch
     assert not metrics.exists()
 
 
-def test_only_a_selected_point_has_a_page_and_only_on_demand(local, tmp_path, pipeline):
-    out = shutil.copytree(local / "out", tmp_path / "out")
-    assert not [*out.glob("*/report.html")]
-    before = read_looks(out)
-    for path in out.glob("*/run.json"):
-        is_selected = path.with_name("metrics.json").exists()
-        done = pipeline("report", path.parent)
-        assert done.returncode == (0 if is_selected else 2)
-        assert path.with_name("report.html").exists() == is_selected
-        assert ("was not selected by its sweep" in done.stderr) != is_selected
-    assert read_looks(out) == before
-    assert len([*out.glob("*/metrics.json")]) == 1
+def test_a_point_has_no_page_but_its_parameters_can_be_run(local, pipeline):
+    for path in (local / "out").glob("*/run.json"):
+        refused = pipeline("report", path.parent)
+        assert refused.returncode == 2
+        assert "python -m pipeline run --run-dir runs/NAME -p" in refused.stderr
+        assert not path.with_name("report.html").exists()
