@@ -55,7 +55,7 @@ if __name__ == "__main__":
 import click
 
 from pipeline.commands import main
-from pipeline.errors import PipelineError
+from pipeline.errors import InvalidInput, PipelineError
 
 
 def call_main() -> int:
@@ -71,13 +71,13 @@ def call_main() -> int:
         return error.exit_code
     except (PipelineError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
-        return 2 if isinstance(error, ValueError) else 1
+        return 2 if isinstance(error, InvalidInput) else 1
     except (KeyboardInterrupt, click.Abort) as error:
-        # click raises an Abort instead of Interrupted, which becomes its cause.
-        cause = error.__cause__ if isinstance(error, click.Abort) else error
-        number = cause.number if isinstance(cause, Interrupted) else signal.SIGINT
         click.echo(INTERRUPTED, err=True)
-        return 128 + number
+        for each in (error, error.__cause__):  # click raises an Abort from Interrupted
+            if isinstance(each, Interrupted):
+                return 128 + each.number
+        return 128 + signal.SIGINT
 
 
 class Interrupted(KeyboardInterrupt):

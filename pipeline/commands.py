@@ -55,12 +55,15 @@ def main() -> None:
     if not NOTEBOOKS.is_dir():
         problem = f"The notebooks are not at {NOTEBOOKS}"
         raise click.UsageError(f"{problem}: clone the project, and pip install -e .")
-    # If None stands for a module, Python does not import it. jsonschema would import
-    # rfc3987_syntax, which no notebook needs, and which takes 0.9 s.
-    modules: dict[str, Any] = sys.modules
-    modules.setdefault("rfc3987_syntax", None)
+    forbid_import("rfc3987_syntax")  # jsonschema's; it takes 0.9 s, and is not needed
     logging.basicConfig(stream=sys.stdout, format="%(message)s", force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
+
+
+def forbid_import(name: str) -> None:
+    """Make each import of a module fail, unless the module is already imported."""
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault(name, None)  # which Python takes for a missing module
 
 
 def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -72,8 +75,8 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     """
     values = dict(options)
     source = values.get("source", "sample")
-    # `from_strings` reports an empty source together with all other wrong values.
-    if source.strip() and source not in NAMED_SOURCES:
+    is_blank = not source.strip()  # which is refused later, with all wrong values
+    if not is_blank and source not in NAMED_SOURCES:
         values["source"] = normalise_source(source)
     return values
 
@@ -131,9 +134,10 @@ def command_run(
 def command_sweep(file: Path, sweep_dir: str | None, **options: Any) -> None:
     """Train the remaining points of the sweep in FILE. Evaluate the selected points."""
     scheduler = options["scheduler"]
-    if scheduler == "" or (scheduler and options["workers"]):
-        problem = "needs an address, as tcp://HOST:8786, and allows no --workers"
-        raise click.UsageError(f"--scheduler {problem}.")
+    if scheduler == "":
+        raise click.UsageError("--scheduler needs an address, as tcp://HOST:8786.")
+    if scheduler and options["workers"]:
+        raise click.UsageError("--scheduler allows no --workers.")
     from pipeline.sweeps.sweep import prepare_sweep
 
     # This reports an error in the file before the slow imports for training.

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.paths import ROOT
 
@@ -92,19 +92,22 @@ def _describe(node: object) -> object:
         return ascii(node)
     description = {}
     for name, value in ast.iter_fields(node):
-        if isinstance(node, Documented) and name == "body":
-            value = _drop_docstring(node)
-        if isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty constants
-            value = [each for each in value if not _is_empty(each)]
-        is_prefix = name == "kind"  # whether a string was written as u"..."
-        if not is_prefix and value not in (None, []):
-            description[name] = _describe(value)
+        if name == "kind":  # whether a string was written as u"..."
+            continue
+        kept = _drop_ignored(node, name, value)
+        if kept not in (None, []):
+            description[name] = _describe(kept)
     return [type(node).__name__, description]
 
 
-def _drop_docstring(node: Documented) -> list[ast.stmt]:
-    has_docstring = ast.get_docstring(node) is not None
-    return node.body[1:] if has_docstring else node.body
+def _drop_ignored(node: ast.AST, name: str, value: Any) -> Any:
+    """Return the field of a node, without a docstring or empty parts of an f-string."""
+    if isinstance(node, Documented) and name == "body":
+        has_docstring = ast.get_docstring(node) is not None
+        return value[1:] if has_docstring else value
+    if isinstance(node, ast.JoinedStr):  # Python 3.12.1 adds empty constants
+        return [each for each in value if not _is_empty(each)]
+    return value
 
 
 def _is_empty(node: ast.expr) -> bool:

@@ -117,8 +117,11 @@ NAMES = tuple(Parameters.model_fields)
 
 def describe_allowed(name: str) -> str:
     """Return words that say which values the parameter may have."""
-    metadata = NotebookParameters.model_fields[name].metadata
-    return next(text for text in metadata if isinstance(text, str))
+    # pydantic keeps the limits of a type and its text in one list, see `Source`.
+    for item in NotebookParameters.model_fields[name].metadata:
+        if isinstance(item, str):
+            return item
+    raise KeyError(name)
 
 
 def find_range(name: str) -> dict[str, object]:
@@ -211,9 +214,11 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     Parameters such as run_dir are checked but not returned. Raises InvalidInput if a
     value is wrong, or if papermill has set a name that the notebook does not declare.
     """
-    declared, injected = find_assigned_names(namespace.get("In", [""]))
-    known = namespace.keys() & NotebookParameters.model_fields
-    values = {name: namespace[name] for name in sorted(known | {*declared, *injected})}
+    executed_cells = namespace.get("In", [""])  # IPython's list of their sources
+    declared, injected = find_assigned_names(executed_cells)
+    names = {*declared, *injected}
+    names |= namespace.keys() & NotebookParameters.model_fields.keys()
+    values = {name: namespace[name] for name in sorted(names)}
     _explain_errors(NotebookParameters.model_validate, values)
     unknown = sorted(set(injected) - set(declared))
     if unknown:
@@ -231,15 +236,13 @@ def find_assigned_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     injected a cell, papermill's cell comes between these two. The cell of parameters
     and papermill's cell begin with ``# Parameters``.
     """
-    parameter_cells: list[str] = []
-    for cell in reversed(cells[:-1]):
-        if not cell.startswith("# Parameters"):
-            break
-        parameter_cells.insert(0, cell)
-    if not parameter_cells:
-        return [], []
-    own, *papermills = parameter_cells
-    return ASSIGNMENT.findall(own), ASSIGNMENT.findall("\n".join(papermills))
+    *_, second_last, last, _ = ["", "", *cells]
+    is_injected = all(cell.startswith("# Parameters") for cell in (second_last, last))
+    if is_injected:
+        return ASSIGNMENT.findall(second_last), ASSIGNMENT.findall(last)
+    if last.startswith("# Parameters"):
+        return ASSIGNMENT.findall(last), []
+    return [], []
 
 
 def _explain_errors(

@@ -65,6 +65,7 @@ class _Progress:
         self.write("\r...")
 
     def write(self, text: str) -> None:
+        """Show the text after the last \\r. A text without \\r is no progress line."""
         if self.is_shown and "\r" in text:
             line = text.rpartition("\r")[2].rstrip()
             print(f"{ERASE}{self.name}  {line}", end="", file=sys.stderr, flush=True)
@@ -219,8 +220,9 @@ def check_loaded_code(inputs: Mapping[str, str]) -> None:
 
     Raises CommandFailed if the process has other code, or cannot import the code.
     """
-    with NotebookProcess({}, provenance.select_group(inputs, "code")):
-        pass
+    code = provenance.select_group(inputs, "code")
+    with NotebookProcess({}, code):
+        pass  # the process has been checked when it started
 
 
 def check_language(node: NotebookNode, path: Path) -> None:

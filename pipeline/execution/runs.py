@@ -90,6 +90,7 @@ def check_replaceable(folder: RunFolder, parameters: Parameters) -> None:
     if folder.has_results_without_record:
         contents = "results of notebooks that ran alone"
     elif record and record.parameters != parameters:
+        # Without inputs, only the parameters are compared.
         wanted = RunRecord(parameters=parameters, inputs={})
         changes = "; ".join(provenance.list_changes(record, wanted))
         if record.status == Status.DONE:
@@ -131,20 +132,21 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Sequence[str]) ->
             problem = "The source has changed while the run was reading it"
             raise NotebookFailed(f"{problem}. Start the command again.")
         duration = measure_duration(started, has_checkpoint)
-        record = record.replace(duration_s=duration, outputs=outputs)
-        write_run_page(folder, record)
-        folder.write_record(record.replace(status=Status.DONE))
+        ended = record.replace(duration_s=duration, outputs=outputs)
+        write_run_page(folder, ended)
+        folder.write_record(ended.replace(status=Status.DONE))
     except BaseException as error:
         # Delete the metrics, so that the folder does not look like a finished run.
         folder.metrics_path.unlink(missing_ok=True)
-        status = Status.from_error(error)
-        record = record.replace(
-            status=status,
-            error=None if status == Status.INTERRUPTED else hide_folders(str(error)),
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        message = "stopped by a signal" if is_stopped else str(error)
+        ended = record.replace(
+            status=Status.from_error(error),
+            error=hide_folders(message),
             duration_s=measure_duration(started, has_checkpoint),
             outputs={},
         )
-        folder.write_record(record)
+        folder.write_record(ended)
         raise
 
 

@@ -79,14 +79,20 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
             result = shell.run_cell(source, store_history=True)  # type: ignore[no-untyped-call]
             count = shell.execution_count - 1
             send("done", {"execution_count": count, "success": bool(result.success)})
-    # Python does the following when it exits, but multiprocessing ends this process
-    # without it.
+    end_in_order(shell)
+    with contextlib.suppress(OSError, EOFError):
+        send("ended", {})
+        pipe.recv_bytes()  # waits until the parent kills this process
+
+
+def end_in_order(shell: "_Shell") -> None:
+    """Do what Python does when it exits, because multiprocessing leaves it out.
+
+    For instance, open files are closed, so that their content is not lost.
+    """
     shell.reset(new_session=False)  # type: ignore[no-untyped-call]
     gc.collect()
     atexit._run_exitfuncs()
-    with contextlib.suppress(OSError, EOFError):
-        send("ended", {})
-        pipe.recv_bytes()
 
 
 def _to_json(value: object) -> object:

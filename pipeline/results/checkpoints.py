@@ -56,13 +56,14 @@ class Checkpoints:
             saved_weights = select_weights(arrays, self.path, "")
         except InvalidFile:
             return weights, [], learning_rate
-        key, history, rate, states = json.loads(str(arrays["progress"]))
-        if key != self.key:
+        progress = json.loads(str(arrays["progress"]))
+        if progress["key"] != self.key:
             return weights, [], learning_rate
-        for generator, state in zip(generators, states, strict=True):
+        for generator, state in zip(generators, progress["states"], strict=True):
             generator.set_state(state)
+        history = progress["history"]
         print(f"Continuing after epoch {len(history)}, from {self.path.name}.")
-        return saved_weights, history, rate
+        return saved_weights, history, progress["learning_rate"]
 
     def save_when_due(
         self,
@@ -78,12 +79,15 @@ class Checkpoints:
         """
         if self.key is None or time.monotonic() - self.saved_at < SECONDS:
             return
-        states = [generator.get_state(legacy=False) for generator in generators]
-        progress = json.dumps(
-            [self.key, history, learning_rate, states], default=np.ndarray.tolist
-        )
-        content = to_npz(progress=progress, **name_weights(weights))
-        atomic_write(self.path, content)
+        progress = {
+            "key": self.key,
+            "history": history,
+            "learning_rate": learning_rate,
+            "states": [generator.get_state(legacy=False) for generator in generators],
+        }
+        # The states contain arrays, which JSON stores as lists.
+        text = json.dumps(progress, default=np.ndarray.tolist)
+        atomic_write(self.path, to_npz(progress=text, **name_weights(weights)))
         self.saved_at = time.monotonic()
 
 

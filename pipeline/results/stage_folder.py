@@ -40,9 +40,10 @@ class StageFolder(RunFolder):
     def open(cls, namespace: dict[str, Any]) -> "StageFolder":
         """Return the folder of a notebook's run, and check parameters and helpers.py.
 
-        A notebook calls ``StageFolder.open(globals())``. The variables in BOUND may
-        have been computed with other parameters, so they are deleted first. If a check
-        then raises InvalidInput, no later cell can use their old values.
+        The folder is a LabFolder unless a command executes the notebook. A notebook
+        calls ``StageFolder.open(globals())``. The variables in BOUND may have been
+        computed with other parameters, so they are deleted first. If a check then
+        raises InvalidInput, no later cell can use their old values.
         """
         for name in BOUND:
             namespace.pop(name, None)

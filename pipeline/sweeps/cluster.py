@@ -9,13 +9,11 @@ import asyncio
 import logging
 import multiprocessing
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from distributed import Client, KilledWorker, Security, get_worker
 from distributed.comm.core import connect
@@ -26,7 +24,7 @@ from pipeline.records import RunRecord, to_json
 from pipeline.results import provenance
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, TRAINING
-from pipeline.sweeps.training import Submit, Trained, train_point
+from pipeline.sweeps.training import Refusal, Trained, train_point
 
 TIMEOUT = 10  # seconds for the first answer of a scheduler
 log = logging.getLogger(__name__)
@@ -35,36 +33,92 @@ log = logging.getLogger(__name__)
 @contextmanager
 def open_cluster(
     address: str, wanted: RunRecord, data_files: Iterable[bytes]
-) -> Iterator[Submit]:
-    """Yield a function that starts training a point on a worker of a Dask cluster.
+) -> "Iterator[ClusterTrainer]":
+    """Yield a trainer that trains points on the workers of a Dask cluster.
 
     address: the address of the cluster's scheduler.
-    wanted: the record of any point. The workers must have the code and versions in it.
+    wanted: the record of any point. Workers that do not have the code and versions in
+        it get no points.
     data_files: the bytes of each data.npz that the points need.
 
-    Raises InvalidInput if no scheduler answers. Raises CommandFailed if a worker does
-    not have the wanted code and versions, or if the cluster fails later.
+    Raises InvalidInput if no scheduler answers, and CommandFailed if the cluster fails
+    later.
     """
     check_scheduler(address)
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
-        check_workers(client, wanted)
-        # Each data.npz is sent as the result of a task, because Dask repeats the tasks
-        # of a lost worker. Dask could not restore scattered data.
-        data = {each: client.submit(bytes, each, pure=False) for each in data_files}
-        executor = client.get_executor(pure=False)
-
-        def submit(folder: RunFolder, record: RunRecord, content: bytes) -> Any:
-            job = hide_folders(folder.display_path), to_json(record), data[content]
-            return executor.submit(train_on_worker, *job)
-
-        threading.Thread(target=watch_workers, args=(client,), daemon=True).start()
+        trainer = ClusterTrainer(client)
+        trainer.refuse_present_workers(wanted)
+        trainer.send(data_files)
         try:
-            yield submit  # raises the errors of the caller's with statement
+            yield trainer  # raises the errors of the caller's with statement
         except CancelledError:
             raise CommandFailed("The scheduler ended. Run the sweep again.") from None
         except (KilledWorker, RuntimeError) as error:
             raise CommandFailed(f"The cluster cannot train: {error}") from error
+
+
+class ClusterTrainer:
+    """Train points on a Dask cluster, except on workers that were refused."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.executor = client.get_executor(pure=False)
+        self.refused: set[str] = set()
+
+    def send(self, data_files: Iterable[bytes]) -> None:
+        """Send each data.npz as the result of a task.
+
+        Dask repeats the tasks of a lost worker. It could not restore scattered data.
+        """
+        self._wait_for_worker()
+        self.data = {
+            each: self.client.submit(bytes, each, pure=False) for each in data_files
+        }
+
+    def submit(
+        self, folder: RunFolder, record: RunRecord, content: bytes
+    ) -> "Future[Trained | Refusal]":
+        """Start training a point on a worker. See `training.train_point`."""
+        self._wait_for_worker()
+        job = hide_folders(folder.display_path), to_json(record), self.data[content]
+        future: Future[Trained | Refusal] = self.executor.submit(train_on_worker, *job)
+        return future
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Name a worker that cannot train, once, and give it no more points."""
+        if refusal.worker in self.refused:
+            return
+        self.refused.add(refusal.worker)
+        log.warning(f"The worker at {refusal.worker} {refusal.reason}.")
+        log.warning("It gets no points. Correct this, and start it again.")
+        self.client.retire_workers([refusal.worker])
+
+    def refuse_present_workers(self, wanted: RunRecord) -> None:
+        """Refuse the workers that do not have the same inputs as `wanted`."""
+        record = to_json(wanted)
+        answers = self.client.run(describe_incompatibility, record, on_error="return")
+        for worker, answer in answers.items():
+            if isinstance(answer, Exception):
+                answer = f"cannot import the project ({answer})"
+            if answer:
+                self.refuse(Refusal(worker, answer))
+
+    def _wait_for_worker(self) -> None:
+        """Wait until the cluster has a worker that was not refused, and say so once."""
+        has_warned = False
+        while not (accepted := self._list_accepted_workers()):
+            if not has_warned:
+                advice = "To add one: dask worker ADDRESS --no-nanny"
+                log.warning(f"The cluster has no worker. {advice}")
+                has_warned = True
+            time.sleep(0.5)
+        if self.refused:  # a refused worker may need some time to leave
+            self.executor = self.client.get_executor(pure=False, workers=accepted)
+
+    def _list_accepted_workers(self) -> list[str]:
+        present = self.client.scheduler_info(n_workers=-1)["workers"]
+        return [address for address in present if address not in self.refused]
 
 
 def check_scheduler(address: str) -> None:
@@ -81,28 +135,6 @@ def check_scheduler(address: str) -> None:
         raise InvalidInput(f"{problem}. Start one with dask scheduler.") from None
 
 
-def watch_workers(client: Client) -> None:
-    """Wait until the cluster has no worker, and log a warning.
-
-    This function runs in its own thread. It returns after one warning.
-    """
-    with suppress(Exception):  # the client or the scheduler may have ended
-        while client.scheduler_info()["workers"]:
-            time.sleep(1)
-        advice = "To add one: dask worker ADDRESS --no-nanny"
-        log.warning(f"The cluster has no worker. {advice}")
-
-
-def check_workers(client: Client, wanted: RunRecord) -> None:
-    """Raise CommandFailed if a worker does not have the same inputs as `wanted`."""
-    answers = client.run(describe_incompatibility, to_json(wanted), on_error="return")
-    for address, answer in answers.items():
-        if isinstance(answer, Exception):
-            answer = f"cannot import the project ({answer})"
-        if answer:
-            raise CommandFailed(f"The worker at {address} {answer}.")
-
-
 def describe_incompatibility(record: bytes) -> str:
     """Return why this worker cannot train a point, or "" if the worker can.
 
@@ -117,24 +149,26 @@ def describe_incompatibility(record: bytes) -> str:
     return f"differs in {'; '.join(changes)}" if changes else ""
 
 
-def train_on_worker(point_dir: str, record: bytes, data: bytes) -> Trained:
+def train_on_worker(point_dir: str, record: bytes, data: bytes) -> Trained | Refusal:
     """Train a point in a temporary folder, and return its record and its files.
 
     point_dir: the path of the point's folder. The returned files contain this path
         instead of the path of the temporary folder.
     record: the content of run.json.
     data: the content of data.npz.
+
+    If this worker cannot train the point, a refusal is returned instead.
     """
-    who = f"The worker at {get_worker().address}"
+    address = get_worker().address
     obstacle = describe_incompatibility(record)
     if obstacle:
-        raise CommandFailed(f"{who} {obstacle}.")
+        return Refusal(address, obstacle)
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         begun = RunRecord.model_validate_json(record)
         try:
             ended, _ = train_point(RunFolder(temporary), begun, data)
         except CommandFailed as error:  # code was saved after the worker started
-            raise CommandFailed(f"{who} has to be started again: {error}") from None
+            return Refusal(address, f"has to be started again: {error}")
         names = (TRAINING.executed_name, *TRAINING.files)
         paths = [path for path in Path(temporary).iterdir() if path.name in names]
         old, new = temporary.encode(), point_dir.encode()  # no array contains `old`

@@ -4,9 +4,10 @@ import importlib.util
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pandas as pd
@@ -20,10 +21,11 @@ from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status
 from pipeline.reports.origins import SWEEP_README, describe_origins
 from pipeline.results.files import atomic_write, lock_folder
-from pipeline.sweeps import evaluation, table, training
+from pipeline.sweeps import evaluation, table
 from pipeline.sweeps.progress import Progress, log_plan, log_state
 from pipeline.sweeps.sweep import Point, Sweep, find_sweep_record, prepare_sweep
 from pipeline.sweeps.table import make_table
+from pipeline.sweeps.training import LocalTrainer, Refusal, Trainer
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +87,8 @@ def run_sweep(
 @contextmanager
 def open_trainer(
     sweep: Sweep, jobs: Sequence[Point], workers: int | None, scheduler: str | None
-) -> Iterator[training.Submit]:
-    """Yield a function that starts training a point, here or on a Dask cluster.
+) -> Iterator[Trainer]:
+    """Yield the trainer of the points, which works here or on a Dask cluster.
 
     jobs: the points to train.
     workers, scheduler: see `run_sweep`.
@@ -97,15 +99,15 @@ def open_trainer(
 
         data_files = {sweep.make_training_data(point.parameters) for point in jobs}
         wanted = jobs[0].expected_record
-        with cluster.open_cluster(scheduler, wanted, data_files) as submit:
-            yield submit
+        with cluster.open_cluster(scheduler, wanted, data_files) as trainer:
+            yield trainer
     else:
         if jobs:
             from pipeline.execution import notebooks  # see `runs.execute_stages`
 
             notebooks.check_loaded_code(sweep.inputs)
         with open_thread_pool(workers or cpu_count()) as threads:  # unused without jobs
-            yield lambda *job: threads.submit(training.train_point, *job)
+            yield LocalTrainer(threads)
 
 
 def train_points(
@@ -123,18 +125,22 @@ def train_points(
     progress = Progress(sweep, len(jobs))
     has_begun = False
     try:
-        with open_trainer(sweep, jobs, workers, scheduler) as submit:
+        with open_trainer(sweep, jobs, workers, scheduler) as trainer:
             has_begun = True
             _prepare_folder(sweep, bool(jobs))
             write_results(sweep)
-            futures = {}
-            for point in jobs:
-                content = sweep.make_training_data(point.parameters)
-                futures[submit(point.folder, point.expected_record, content)] = point
-            for future in as_completed(futures):
-                point = futures.pop(future)
-                point.record_result(*future.result())
-                progress.log_point(point)
+            ended: SimpleQueue[Future[Any]] = SimpleQueue()
+            running = {begin(sweep, point, trainer, ended): point for point in jobs}
+            while running:
+                future = ended.get()
+                point = running.pop(future)
+                result = future.result()
+                if isinstance(result, Refusal):
+                    trainer.refuse(result)
+                    running[begin(sweep, point, trainer, ended)] = point
+                else:
+                    point.record_result(*result)
+                    progress.log_point(point)
     finally:  # after all training has ended, also after Ctrl-C
         for point in jobs:
             begun = point.folder.find_record()
@@ -142,6 +148,16 @@ def train_points(
                 point.record_result(begun.replace(status=Status.INTERRUPTED))
         if has_begun:
             write_results(sweep)
+
+
+def begin(
+    sweep: Sweep, point: Point, trainer: Trainer, ended: "SimpleQueue[Future[Any]]"
+) -> "Future[Any]":
+    """Begin training a point, and return a future, which is put into `ended` later."""
+    content = sweep.make_training_data(point.parameters)
+    future = trainer.submit(point.folder, point.expected_record, content)
+    future.add_done_callback(ended.put)
+    return future
 
 
 def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:

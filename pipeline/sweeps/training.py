@@ -5,8 +5,8 @@ the point, 03_evaluate is executed later.
 """
 
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol
 
 from pipeline.errors import InvalidFile, NotebookFailed
 from pipeline.execution.machine import collect_origin
@@ -19,8 +19,44 @@ from pipeline.results.stages import TRAINING
 # The record of a point that has been trained, and the contents of its files by name.
 # There are files only if a worker of a cluster has trained the point.
 Trained = tuple[RunRecord, dict[str, bytes]]
-# A function that starts training a point. It has the arguments of `train_point`.
-Submit = Callable[[RunFolder, RunRecord, bytes], "Future[Trained]"]
+
+
+class Refusal(NamedTuple):
+    """The answer of a cluster's worker that cannot train points.
+
+    worker: its address.
+    reason: a clause that follows the address in a message.
+    """
+
+    worker: str
+    reason: str
+
+
+class Trainer(Protocol):
+    """Whoever trains points: threads of this process, or a cluster."""
+
+    def submit(
+        self, folder: RunFolder, record: RunRecord, content: bytes
+    ) -> "Future[Trained | Refusal]":
+        """Start training a point. The arguments are those of `train_point`."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Give no more points to a worker that has refused one."""
+
+
+class LocalTrainer:
+    """Train points in threads, each of which executes one notebook at a time."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self.threads = threads
+
+    def submit(
+        self, folder: RunFolder, record: RunRecord, content: bytes
+    ) -> "Future[Trained | Refusal]":
+        return self.threads.submit(train_point, folder, record, content)
+
+    def refuse(self, refusal: Refusal) -> None:
+        raise AssertionError(refusal)  # threads do not refuse any point
 
 
 def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Trained:
