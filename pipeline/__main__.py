@@ -74,10 +74,18 @@ def call_main() -> int:
         return 2 if isinstance(error, InvalidInput) else 1
     except (KeyboardInterrupt, click.Abort) as error:
         click.echo(INTERRUPTED, err=True)
-        for each in (error, error.__cause__):  # click raises an Abort from Interrupted
-            if isinstance(each, Interrupted):
-                return 128 + each.number
-        return 128 + signal.SIGINT
+        return 128 + find_signal(error)
+
+
+def find_signal(error: BaseException) -> int:
+    """Return the number of the signal that has led to an error.
+
+    click raises an Abort whose cause is the Interrupted of `raise_interrupted`.
+    """
+    for each in (error, error.__cause__):
+        if isinstance(each, Interrupted):
+            return each.number
+    return signal.SIGINT
 
 
 class Interrupted(KeyboardInterrupt):

@@ -124,22 +124,6 @@ def describe_allowed(name: str) -> str:
     raise KeyError(name)
 
 
-def find_range(name: str) -> dict[str, object]:
-    """Return the range of a numeric parameter as attributes of an HTML input field.
-
-    HTML has no attribute for an exclusive bound, such as "above 0", so this project
-    uses data-above and data-below.
-    """
-    field = Parameters.model_fields[name]
-    attributes: dict[str, object] = {"step": "any" if field.annotation is float else 1}
-    limits = {"ge": "min", "le": "max", "gt": "data-above", "lt": "data-below"}
-    for constraint in field.metadata:
-        for limit, attribute in limits.items():
-            if hasattr(constraint, limit):
-                attributes[attribute] = getattr(constraint, limit)
-    return attributes
-
-
 def find_changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that differ from their defaults."""
     defaults = dict(Parameters())
@@ -177,11 +161,15 @@ def make_command(parameters: Parameters, run_dir: str) -> str:
 
 
 def choose_run_dir(parameters: Parameters) -> str:
-    """Return the folder of a run that is given none: it names what differs."""
+    """Return the folder of a run if the user names none.
+
+    The folder is named after the parameters that differ from their defaults.
+    """
     changed = find_changed(dict(parameters))
-    if parameters.source not in NAMED_SOURCES:
-        path = PurePath(parameters.source)
-        changed["source"] = f"{path.stem}-{make_id({'source': parameters.source})}"
+    source = parameters.source
+    if source not in NAMED_SOURCES:
+        stem = PurePath(source).stem
+        changed["source"] = f"{stem}-{make_id({'source': source})}"
     name = ",".join(f"{key}={value}" for key, value in changed.items()) or "default"
     if len(name) > MAX_NAME:
         name = f"{name[:MAX_NAME]}-{make_id(dict(parameters))}"

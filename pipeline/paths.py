@@ -61,8 +61,8 @@ def hide_folders(text: str) -> str:
     Paths inside the project become relative to the project. In all other paths, the
     user's home becomes ``~``.
     """
-    # A path does not begin in the middle of a word, with one exception: an m may come
-    # directly before the path, because the escape code of a colour ends with m.
+    # A path does not begin directly after a letter, a digit, _ or a dot. Only an m may
+    # come before it, because the escape code of a colour ends with m.
     start = "(?<![A-Za-ln-z0-9_.])"
     for folder in (BASE, ROOT):
         text = re.sub(start + re.escape(f"{folder}{os.sep}"), "", text)

@@ -164,18 +164,9 @@ class Page:
         self.page.evaluate(NEXT_FRAME)
         return self.part("reads").text_content()
 
-    def fill(self, **values):
-        """Fill in parameters."""
-        self.part("change").evaluate_all(OPEN)
-        for name, value in values.items():
-            field = self.field(name)
-            is_choice = field.evaluate("(each) => each.matches('select')")
-            (field.select_option if is_choice else field.fill)(str(value))
-
-    def train(self, **values):
-        """Train with these parameters, or repeat the run, and return the outcome."""
-        self.fill(**values)
-        self.part("again" if values else "train").press("Enter")
+    def train(self):
+        """Repeat the run, and return the outcome."""
+        self.part("train").press("Enter")
         return self.wait_for_training()
 
     def wait_for_training(self):

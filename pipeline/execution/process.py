@@ -113,17 +113,19 @@ class NotebookProcess:
             running.add(self)
             with self.child_end, hide_main_module():
                 self.process.start()
-            _, found = json.loads(self.pipe.recv_bytes())
+            _, report = json.loads(self.pipe.recv_bytes())
         except (EOFError, OSError) as error:  # for instance, the fork server was killed
             raise NotebookFailed(f"No process can be started ({error}).") from None
-        names = [k for k, v in self.code.items() if found["digests"].get(k) != v]
-        if names and found["mistake"]:
-            problem = f"The code cannot be imported. {found['mistake']}"
+        loaded = report["digests"]
+        others = [name for name in self.code if loaded.get(name) != self.code[name]]
+        if not others:
+            return
+        if report["mistake"]:
+            problem = f"The code cannot be imported. {report['mistake']}"
             raise CommandFailed(f"{problem}. Correct this error.")
-        if names:
-            problem = f"{', '.join(names)} changed after this command started"
-            advice = "Start the command again, or restart the kernel"
-            raise CommandFailed(f"{problem}. {advice}.")
+        problem = f"{', '.join(others)} changed after this command started"
+        advice = "Start the command again, or restart the kernel"
+        raise CommandFailed(f"{problem}. {advice}.")
 
     def run_cell(self, source: str) -> Iterator[Message]:
         """Run a cell, and yield a message for each output.

@@ -169,7 +169,8 @@ def execute_stages(
     folder: the folder in which the notebooks work.
     record: the parameters of the run, and the code that is executed.
     stages: the stages, by default all three.
-    data_file: the content of a data.npz that is in the folder only meanwhile.
+    data_file: the content of data.npz, if the folder is not to keep this file. It is
+        in the folder only while the stages are executed.
     label: what the log calls the run, if it is one of several.
     is_point: see `notebooks.execute`. Points log nothing here.
 
@@ -216,22 +217,26 @@ def summarise_metrics(folder: RunFolder) -> str:
     """
     record = folder.read_record()
     metrics = folder.read_metrics().model_dump()
+    is_published = provenance.has_published_helpers(record.inputs)
     changed = find_changed_from_original(record.parameters)
-    differences = [format_parameters(changed)] if changed else []
-    parts: list[str] = []
-    if not provenance.has_published_helpers(record.inputs):
-        differences.append("helpers.py, whose code has been changed")
-        parts.append(published.NOTE)
-    if differences:
-        parts.insert(0, f"What differs from the original: {', '.join(differences)}")
     if not provenance.has_mnist(record.inputs):
         table = published.format_own_metrics(metrics)
-    elif changed:
+    elif changed:  # so the metrics are not meant to be equal
         table = published.format_table(metrics, equal="", other="")
     else:
         table = published.format_table(metrics)
-    report = os.path.relpath(folder.report_path)
-    return "\n" + "\n\n".join([*parts, table, f"report: {report}"])
+    differences: list[str] = []
+    if changed:
+        differences.append(format_parameters(changed))
+    if not is_published:
+        differences.append("helpers.py, whose code has been changed")
+    parts: list[str] = []
+    if differences:
+        parts.append(f"What differs from the original: {', '.join(differences)}")
+    if not is_published:
+        parts.append(published.NOTE)
+    parts += [table, f"report: {os.path.relpath(folder.report_path)}"]
+    return "\n" + "\n\n".join(parts)
 
 
 def write_report(run_dir: str) -> Path:

@@ -138,8 +138,9 @@ def describe_match(before: object, after: object, is_close: bool) -> str:
 def log_circumstances(record: RunRecord, inputs: dict[str, str]) -> None:
     """Log where a run was made, and which of its inputs have changed since."""
     log.info(f"The run was made {describe_origins([record.origin])}.")
-    compared = {name: inputs[name] for name in inputs if name in record.inputs}
-    now = record.replace(inputs=compared)
+    # An input that was not recorded, as one of an evaluation, has not changed.
+    recorded = {name: inputs[name] for name in inputs if name in record.inputs}
+    now = record.replace(inputs=recorded)
     for change in provenance.list_changes(record, now):
         log.info(f"What has changed since: {change}")
 

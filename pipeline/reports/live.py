@@ -17,7 +17,6 @@ from pipeline.images.data import DIGITS, Data
 from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import History, RunRecord
-from pipeline.reports.fields import collect_ranges
 from pipeline.results.model import Model
 from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
@@ -120,7 +119,6 @@ def collect_template_values(folder: RunFolder, record: RunRecord) -> dict[str, A
     networks = collect_networks(model, accuracy) if can_classify(record, model) else []
     return {
         "fields": Parameters.model_fields,
-        **collect_ranges(dict(record.parameters)),
         "epochs": len(history),
         "last": history[-1],
         "curves": collect_curves(history),

@@ -50,7 +50,7 @@ class Checkpoints:
 
         Raises InvalidInput if the weights cannot be stored.
         """
-        name_weights(weights)  # raises the error
+        name_weights(weights)  # so that weights that cannot be stored stop at once
         try:
             arrays = read_arrays(self.path, LAYOUT, "")
             saved_weights = select_weights(arrays, self.path, "")

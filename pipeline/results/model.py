@@ -85,7 +85,8 @@ def select_weights(arrays: Arrays, path: Path, advice: str) -> Weights:
     Raises InvalidFile if a matrix is missing or is not a float64 matrix.
     """
     count = sum(name.startswith("weights") for name in arrays)
-    names = [WEIGHTS.format(i, i + 1) for i in range(max(count, 1))]
+    at_least_one = max(count, 1)  # so that a file without weights is refused
+    names = [WEIGHTS.format(i, i + 1) for i in range(at_least_one)]
     layout: Layout = {
         name: ("float64", (f"rows of {name}", f"columns of {name}")) for name in names
     }

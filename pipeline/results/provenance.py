@@ -85,8 +85,10 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
         name: importlib.metadata.version(name) for name in (*PACKAGES, *source_packages)
     }
     if code["helpers.py"] != HELPERS_SHA256:
-        # For instance, the builtin sum adds floats more exactly from Python 3.12 on.
-        versions["python"] = "{}.{}".format(*sys.version_info)
+        # The published one gives the same bits with each Python. Another one may not:
+        # for instance, the builtin sum adds floats more exactly from 3.12 on.
+        major, minor, *_ = sys.version_info
+        versions["python"] = f"{major}.{minor}"
     groups = {
         "array": images.source_sha256 if images else {},
         "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
@@ -115,7 +117,8 @@ def check_helpers() -> None:
     for name in list_imports(tree):
         root = name.partition(".")[0]  # "" if the import begins with a dot
         is_own_file = (ROOT / f"{root}.py").exists()
-        if is_own_file or root not in sys.stdlib_module_names | {"numpy"}:
+        is_known = root == "numpy" or root in sys.stdlib_module_names
+        if is_own_file or not is_known:
             raise InvalidInput(
                 f"helpers.py imports {root or name}, but may import only NumPy and the "
                 f"standard library. Copy what you need from {root or name} into "
@@ -124,13 +127,17 @@ def check_helpers() -> None:
 
 
 def list_imports(tree: ast.AST) -> list[str]:
-    """Return the names of the modules that Python code imports, in order."""
+    """Return the names of the modules that Python code imports.
+
+    The name of a relative import begins with a dot.
+    """
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [each.name for each in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names.append("." * node.level + (node.module or ""))
+            dots = "." * node.level
+            names.append(f"{dots}{node.module or ''}")
     return names
 
 
@@ -243,9 +250,7 @@ def get_notebook(path: Path, digest: str) -> bytes:
     Raises CommandFailed if this process has not stored that content, and the code of
     the notebook has changed since then.
     """
-    if digest not in _contents_by_digest:
-        digest_cells(path)  # another process computed the digest, so read the file now
-    if digest not in _contents_by_digest:
+    if digest not in _contents_by_digest and digest_cells(path) != digest:
         problem = f"{path.name} changed after this command started"
         raise CommandFailed(f"{problem}. Start the command again.")
     return _contents_by_digest[digest]

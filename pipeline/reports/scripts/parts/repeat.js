@@ -1,32 +1,19 @@
-// Trains the run of a report again, or with other parameters. The digest of the weights is compared
-// with that of the run's own weights.
+// Trains the run of a report again. The digest of the weights is compared with that of the run's own
+// weights.
 
 import { digestOf } from "../compute/network.js";
-import { count, formatPercent, make } from "../show/dom.js";
+import { count, make } from "../show/dom.js";
 import { drawUnits } from "../show/paint.js";
 import { Plot } from "../show/plot.js";
-import { Form } from "./form.js";
 import { TrainingSection, Trainings } from "./trainings.js";
 
 const toPercent = (fraction) => 100 * fraction;
 
 // Says how training ended, as a list of texts.
-function describeOutcome(run, changes, { epoch, finite, validation }, digest) {
+function describeOutcome(run, epoch, digest) {
   const epochs = count(epoch, "epoch");
-  if (!finite) {
-    return [
-      `Stopped in epoch ${epoch}. `,
-      "The error is no longer a number: make learning_rate smaller. " +
-        "This network is not kept, and does not read what you draw.",
-    ];
-  }
   const reads = "It now reads what you draw.";
   const digestOfWeights = [" SHA-256 of the weights: ", make("code", {}, digest), ". "];
-  if (changes) {
-    const accuracy =
-      validation >= 0 ? ` Accuracy on the validation images: ${formatPercent(validation)}.` : "";
-    return [`Trained with ${changes}: ${epochs}.`, accuracy, ...digestOfWeights, reads];
-  }
   if (digest === run.digest) {
     const equal = `All weights equal the run's to the last bit. ${reads}`;
     return [`Equal: ${epochs}.`, ...digestOfWeights, equal];
@@ -34,44 +21,29 @@ function describeOutcome(run, changes, { epoch, finite, validation }, digest) {
   return [`NOT equal: ${epochs}.`, ...digestOfWeights, `The run's is ${run.digest}. ${reads}`];
 }
 
-// The section with the buttons, the plot and the form.
+// The section with the buttons and the plot.
 class Panel extends TrainingSection {
   constructor(root, run, source, pad) {
     super(root);
     this.run = run;
     this.trainings = new Trainings(run, source);
     this.pad = pad;
-    this.form = new Form(root);
     this.plot = new Plot(this.part("accuracy"));
-    this.on("train", "click", () => this.train(run.parameters));
-    this.on("again", "click", () => this.trainForm());
+    this.on("train", "click", () => this.train());
     this.on("stop", "click", () => this.halt?.());
-    this.on("defaults", "click", () => this.form.reset());
   }
 
   say(first, ...more) {
     this.part("outcome").replaceChildren(make("strong", {}, first), ...more);
   }
 
-  train(parameters) {
-    if (!this.halt) new Repetition(this, parameters).begin();
-  }
-
-  // Trains with the values of the form.
-  trainForm() {
-    if (this.halt) return;
-    const wrong = this.form.findWrong();
-    if (!wrong) {
-      this.train({ ...this.run.parameters, ...this.form.read() });
-      return;
-    }
-    wrong.reportValidity();
-    this.say(wrong.validationMessage);
+  train() {
+    if (!this.halt) new Repetition(this).begin();
   }
 
   // Draws the run's own curves, and empties the others.
-  drawRun(epochs) {
-    this.plot.setCount(epochs);
+  drawRun() {
+    this.plot.setCount(this.run.parameters.epochs);
     for (const [name, values] of Object.entries(this.run.curves)) {
       this.plot.set(this.part(`run-${name}`), values.map(toPercent));
       this.plot.set(this.part(`live-${name}`), []);
@@ -81,10 +53,9 @@ class Panel extends TrainingSection {
 
 // One training run, from the press of a button to its end.
 class Repetition {
-  constructor(panel, parameters) {
+  constructor(panel) {
     this.panel = panel;
-    this.parameters = parameters;
-    this.changes = panel.form.describeChanges(parameters);
+    this.parameters = panel.run.parameters;
     this.lines = Object.fromEntries(Object.keys(panel.run.curves).map((name) => [name, []]));
   }
 
@@ -92,7 +63,7 @@ class Repetition {
     const { panel, parameters } = this;
     panel.say("Training.");
     panel.write("shown", "");
-    panel.drawRun(Math.max(parameters.epochs, panel.run.parameters.epochs));
+    panel.drawRun();
     const show = (result) => this.show(result);
     panel.start(panel.trainings, parameters, show, (words) => this.finish(words));
   }
@@ -108,9 +79,9 @@ class Repetition {
   }
 
   async conclude(result) {
-    const { panel, parameters, changes } = this;
-    const { finite, weights } = result;
-    if (finite) panel.pad.add({ ...parameters, weights });
+    const { panel, parameters } = this;
+    const { epoch, weights } = result;
+    panel.pad.add({ ...parameters, weights });
     if (!crypto.subtle) {
       this.finish(
         "Trained. ",
@@ -119,7 +90,7 @@ class Repetition {
       return;
     }
     const digest = await digestOf(weights);
-    this.finish(...describeOutcome(panel.run, changes, result, digest));
+    this.finish(...describeOutcome(panel.run, epoch, digest));
   }
 
   drawLines(result) {
