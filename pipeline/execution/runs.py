@@ -22,6 +22,7 @@ from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
 from pipeline.results.files import atomic_write, check_folder, lock_folder
+from pipeline.results.provenance import EVALUATION_INPUTS
 from pipeline.results.run_folder import PointFolder, RunFolder, open_run
 from pipeline.results.stages import README, STAGES, SWEEP, Stage
 
@@ -113,6 +114,9 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Sequence[str]) ->
     """
     from pipeline.reports import origins  # see `execute_stages`
 
+    before = folder.find_record()
+    if before and provenance.list_changes(before, record, EVALUATION_INPUTS):
+        folder.checkpoint_path.unlink(missing_ok=True)  # it is of another training
     has_checkpoint = folder.checkpoint_path.exists()
     if has_checkpoint:
         log.info(f"Going on with {folder.display_path}.")

@@ -170,6 +170,7 @@ def test_a_finished_run_is_left_alone_and_run_again_if_anything_differs(small_ru
 def test_a_run_of_other_parameters_replaces_a_finished_one_only_by_force(small_run):
     folder, run = small_run
     times = read_times(folder)
+    first = folder.read_record().parameters
     for altered in (False, True):
         refused = run("-p", "epochs", "3")
         assert refused.returncode == 2
@@ -186,9 +187,18 @@ def test_a_run_of_other_parameters_replaces_a_finished_one_only_by_force(small_r
     refused = run()
     assert refused.returncode == 2
     assert "holds a run that can be continued" in refused.stderr
-    folder.checkpoint_path.unlink()
-    assert run().returncode == 0
+    other = {"code helpers.py": "0" * 64}
+    record = interrupted.replace(parameters=first, inputs=interrupted.inputs | other)
+    folder.write_record(record)
+    output = run().stdout
+    assert "code helpers.py, which was 000000000000" in output
+    assert "Going on with" not in output
     assert len(folder.read_history()) == 2
+    assert folder.read_record().duration_s is not None
+    folder.write_record(folder.read_record().replace(status="interrupted"))
+    folder.checkpoint_path.write_bytes(b"damaged, so training begins again")
+    assert f"Going on with {folder.path}." in run().stdout
+    assert folder.read_record().duration_s is None
 
 
 def test_without_a_folder_other_parameters_get_their_own(project):
