@@ -162,7 +162,7 @@ def bench_sweeps(scratch):
 
     what = "12 points of 10 epochs on 2 workers, by papermill two at a time"
     compare(what, lambda: sweep(12, 10, 2), loop, 0.12, turns=2)
-    what = "48 points of 40 epochs, by 2 workers and by 1, no report"
+    what = "48 points of 40 epochs, by 2 workers and by 1"
     one, two = (partial(sweep, 48, 40, count) for count in (1, 2))
     compare(what, two, one, 1 / 1.8, turns=2)
 

@@ -58,7 +58,7 @@ class Comparison:
         seed, each network has the lowest seed of its own side.
     answers: the answers of these two networks to the N test images, (2, N).
     data: the images of the first run. All runs have the same test images.
-    left_out: how many runs are left out, because the other side has not their seeds.
+    left_out: how many runs are left out, because the other side lacks their seeds.
     """
 
     sides: dict[str, Side]
@@ -96,7 +96,7 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
         problem = f"{first.name} and {second.name} contain the same run"
         raise InvalidInput(f"{problem}. Give two different runs or sweeps.")
     data = read_shared_data(folders)
-    sides = select_seeds(first, second)
+    sides = select_compared_runs(first, second)
     count = sum(len(side.folders) for side in sides.values())
     shared = sides["A"].folders.keys() & sides["B"].folders.keys()
     networks = {}
@@ -107,14 +107,14 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     return Comparison(sides, networks, answers, data, len(folders) - count)
 
 
-def select_seeds(first: Side, second: Side) -> dict[str, Side]:
+def select_compared_runs(first: Side, second: Side) -> dict[str, Side]:
     """Return the sides A and B with the runs that are compared.
 
-    If both have at least two seeds in common, only these are compared. So is the one
-    common seed of a run and a sweep. Two sweeps with fewer common seeds are compared by
-    all of their seeds, and two runs as they are.
+    If both have at least two seeds in common, only these are compared. Two sweeps with
+    fewer common seeds are compared by all of their seeds. A run and a sweep are compared
+    by the seed of the run, and two runs always, whatever their seeds.
 
-    Raises InvalidInput if a run is compared with a sweep that has not its seed.
+    Raises InvalidInput if a run is compared with a sweep that lacks its seed.
     """
     sides = {"A": first, "B": second}
     shared = sorted(first.folders.keys() & second.folders.keys())

@@ -25,7 +25,6 @@ from pipeline.parameters import Parameters
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SPLITS = ("train", "validation", "test")
 SelectionMetric = Literal[

@@ -113,9 +113,9 @@ def test_seeds_that_both_sides_have_are_compared(first, second, compared):
         sides.append(comparison.Side("a", dict.fromkeys(seeds), metrics))
     if compared is None:
         with pytest.raises(InvalidInput, match="no seed in common"):
-            comparison.select_seeds(*sides)
+            comparison.select_compared_runs(*sides)
         return
-    chosen = comparison.select_seeds(*sides).values()
+    chosen = comparison.select_compared_runs(*sides).values()
     assert tuple(list(side.folders) for side in chosen) == compared
     assert tuple(list(side.metrics.index) for side in chosen) == compared
 

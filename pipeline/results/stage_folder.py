@@ -22,7 +22,7 @@ from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, check_folder, lock_folder
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import STAGES, Stage
+from pipeline.results.stages import RESULT_FILES, Stage
 
 # A command that executes notebooks sets this variable to their folder.
 RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
@@ -31,7 +31,7 @@ BOUND = ("folder", "data", "model", "history", "weights", "x", "y", "true", "ans
 
 
 class StageFolder(RunFolder):
-    """The folder of a run, as a notebook uses it that a command executes.
+    """The folder of a run, for a notebook that a command executes.
 
     The command has checked the folder, and holds its lock.
     """
@@ -49,8 +49,8 @@ class StageFolder(RunFolder):
             namespace.pop(name, None)
         parameters.check(namespace)
         run_dir = namespace["run_dir"]
-        commands_folder = os.environ.get(RUN_DIR_VARIABLE)
-        if commands_folder == str(BASE / run_dir):
+        folder_of_command = os.environ.get(RUN_DIR_VARIABLE)
+        if folder_of_command == str(BASE / run_dir):
             return StageFolder(run_dir)  # the command has already checked helpers.py
         provenance.check_helpers()
         provenance.check_imported_helpers()
@@ -128,10 +128,9 @@ class StageFolder(RunFolder):
     def _replace(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         if all(path.exists() and path.read_bytes() == files[path] for path in files):
             return
-        outdated = [stages.REPORT]
-        for each in reversed(STAGES[STAGES.index(stage) :]):
-            outdated += reversed(each.files)
-        for name in outdated:
+        earlier = stages.list_earlier_files(stage)
+        outdated = [name for name in reversed(RESULT_FILES) if name not in earlier]
+        for name in (stages.REPORT, *outdated):
             (self.path / name).unlink(missing_ok=True)
         for path, content in files.items():
             atomic_write(path, content)
@@ -155,9 +154,8 @@ class LabFolder(StageFolder):
                 "01_prepare"
             )
             return
-        earlier = STAGES[: STAGES.index(stage)]
-        harmless = [name for each in earlier for name in each.files]
-        check_folder(self.path, stages.SWEEP, (".ipynb", *harmless))
+        earlier = stages.list_earlier_files(stage)
+        check_folder(self.path, stages.SWEEP, (".ipynb", *earlier))
         with lock_folder(self.path):
             super()._store(stage, files)
 

@@ -46,3 +46,13 @@ PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # users may save them in JupyterLab or a 
 # metrics remain without the data and the model.
 CLEARED_FILES = (*reversed(RESULT_FILES), *PAGES, HELPERS, README)
 RUN_FILES = (*CLEARED_FILES, CHECKPOINT, RECORD)
+
+
+def list_earlier_files(stage: Stage) -> list[str]:
+    """Return the names of all files that the stages before this stage write."""
+    names: list[str] = []
+    for each in STAGES:
+        if each == stage:
+            break
+        names += each.files
+    return names

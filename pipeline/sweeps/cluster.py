@@ -48,8 +48,8 @@ def open_cluster(
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         trainer = ClusterTrainer(client)
-        trainer.refuse_present_workers(wanted)
-        trainer.send(data_files)
+        trainer.refuse_incompatible_workers(wanted)
+        trainer.send_data(data_files)
         try:
             yield trainer  # raises the errors of the caller's with statement
         except CancelledError:
@@ -66,10 +66,10 @@ class ClusterTrainer:
         self.executor = client.get_executor(pure=False)
         self.refused: set[str] = set()
 
-    def send(self, data_files: Iterable[bytes]) -> None:
-        """Send each data.npz as the result of a task.
+    def send_data(self, data_files: Iterable[bytes]) -> None:
+        """Send each data.npz through a task.
 
-        Dask repeats the tasks of a lost worker. It could not restore scattered data.
+        Dask repeats the tasks of a lost worker, but it could not restore scattered data.
         """
         self._wait_for_worker()
         self.data = {
@@ -94,7 +94,7 @@ class ClusterTrainer:
         log.warning("It gets no points. Correct this, and start it again.")
         self.client.retire_workers([refusal.worker])
 
-    def refuse_present_workers(self, wanted: RunRecord) -> None:
+    def refuse_incompatible_workers(self, wanted: RunRecord) -> None:
         """Refuse the workers that do not have the same inputs as `wanted`."""
         record = to_json(wanted)
         answers = self.client.run(describe_incompatibility, record, on_error="return")
@@ -113,8 +113,10 @@ class ClusterTrainer:
                 log.warning(f"The cluster has no worker. {advice}")
                 has_warned = True
             time.sleep(0.5)
-        if self.refused:  # a refused worker may need some time to leave
-            self.executor = self.client.get_executor(pure=False, workers=accepted)
+        if self.refused:  # which may need some time to leave
+            # Other workers get points if the accepted ones leave.
+            options = {"workers": accepted, "allow_other_workers": True}
+            self.executor = self.client.get_executor(pure=False, **options)
 
     def _list_accepted_workers(self) -> list[str]:
         present = self.client.scheduler_info(n_workers=-1)["workers"]
