@@ -111,8 +111,8 @@ def select_compared_runs(first: Side, second: Side) -> dict[str, Side]:
     """Return the sides A and B with the runs that are compared.
 
     If both have at least two seeds in common, only these are compared. Two sweeps with
-    fewer common seeds are compared by all of their seeds. A run and a sweep are compared
-    by the seed of the run, and two runs always, whatever their seeds.
+    fewer common seeds are compared by all of their seeds. A run and a sweep are
+    compared by the seed of the run, and two runs always, whatever their seeds.
 
     Raises InvalidInput if a run is compared with a sweep that lacks its seed.
     """

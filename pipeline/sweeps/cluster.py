@@ -69,7 +69,7 @@ class ClusterTrainer:
     def send_data(self, data_files: Iterable[bytes]) -> None:
         """Send each data.npz through a task.
 
-        Dask repeats the tasks of a lost worker, but it could not restore scattered data.
+        Dask repeats the tasks of a lost worker, but could not restore scattered data.
         """
         self._wait_for_worker()
         self.data = {
