@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.digests import digest_arrays
-from pipeline.errors import CommandFailed, InvalidFile, PipelineError
+from pipeline.errors import CommandFailed, PipelineError
 from pipeline.execution.runs import execute_stages
-from pipeline.images.data import load_source
-from pipeline.parameters import NAMED_SOURCES
-from pipeline.paths import resolve_source
+from pipeline.images.data import is_available, load_source
 from pipeline.records import RunRecord
 from pipeline.reports.origins import describe_origins
 from pipeline.results import provenance, stages
@@ -54,7 +52,8 @@ def verify(run_dir: str) -> None:
     """Repeat a finished run or point, and compare its results with the stored ones.
 
     The run is repeated in a temporary folder. If the source of the images is missing,
-    the images are read from the run's data.npz. Each result gets a line in the log.
+    the images are read from the data.npz of the run or of the sweep. Each result gets a
+    line in the log.
 
     Raises InvalidInput if the folder has no finished run, if the run was trained with
     another helpers.py, or if both the source and data.npz are missing. Raises
@@ -65,8 +64,9 @@ def verify(run_dir: str) -> None:
     record = folder.read_finished()
     folder.check_helpers(record)
     altered = folder.list_altered(record)
-    data_file = find_data_file(folder, record.parameters.source, altered)
-    images = None if data_file else load_source(record.parameters.source)
+    source = record.parameters.source
+    has_source = is_available(source)
+    images = load_source(source) if has_source else folder.read_copy(record)
     inputs = provenance.collect_inputs(images)
     done = [TRAINING, EVALUATION] if stages.METRICS in record.outputs else [TRAINING]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
@@ -74,8 +74,8 @@ def verify(run_dir: str) -> None:
         execute_stages(
             again,
             record.replace(inputs=inputs),
-            done if data_file else [PREPARATION, *done],
-            data_file=data_file,
+            [PREPARATION, *done] if has_source else done,
+            data_file=None if has_source else images.to_bytes(),
         )
         unaltered = [name for name in record.outputs if name not in altered]
         before = read_results(folder, unaltered)
@@ -105,25 +105,6 @@ def verify(run_dir: str) -> None:
         f"{TOLERANCE:g}. Another BLAS or processor rounds products of matrices "
         "differently."
     )
-
-
-def find_data_file(
-    folder: RunFolder, source: str, altered: Sequence[str]
-) -> bytes | None:
-    """Return the content of a run's data.npz if its source is missing, else None.
-
-    altered: the names of files that were altered after the run.
-
-    Raises InvalidFile if data.npz is missing, too, or was altered.
-    """
-    if source in NAMED_SOURCES or resolve_source(source).exists():
-        return None
-    if not folder.data_path.exists() or stages.DATA in altered:
-        problem = f"cannot be made again: its source {source} is missing, and its "
-        problem += f"{stages.DATA} is missing, too, or has been altered"
-        raise InvalidFile(folder.path, problem, "Put the source back.")
-    log.info(f"{source} is missing; the images are those of {stages.DATA}.")
-    return folder.data_path.read_bytes()
 
 
 def describe_match(before: object, after: object, is_close: bool) -> str:

@@ -14,7 +14,7 @@ from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidInput
 from pipeline.images import pictures
 from pipeline.images.arrays import Arrays, Layout, read_arrays, to_npz
-from pipeline.parameters import KERAS_SOURCES, SOURCES
+from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, SOURCES
 from pipeline.paths import NOTEBOOKS, resolve_source
 from pipeline.records import SPLITS
 
@@ -65,6 +65,11 @@ def list_packages(source: str) -> tuple[str, ...]:
     if source in KERAS_SOURCES:
         return ("keras", "jax")
     return ("pillow",) if resolve_source(source).is_dir() else ()
+
+
+def is_available(source: str) -> bool:
+    """Return whether a source comes with the project or with Keras, or exists."""
+    return source in NAMED_SOURCES or resolve_source(source).exists()
 
 
 def find_committed_file(name: str) -> Path:

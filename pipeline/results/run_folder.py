@@ -3,6 +3,7 @@
 stages.py lists the files. stage_folder.py has what the three notebooks write.
 """
 
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -12,13 +13,15 @@ import numpy as np
 from pipeline import digests, parameters, records
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images.arrays import Layout, read_arrays
-from pipeline.images.data import Data
+from pipeline.images.data import Data, split_data
 from pipeline.paths import BASE, ROOT, to_display_path
-from pipeline.records import History, Metrics, RunRecord, Status
+from pipeline.records import History, Metrics, RunRecord, Status, SweepRecord
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write
 from pipeline.results.model import Model
 from pipeline.results.stages import Stage
+
+log = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -60,6 +63,14 @@ class RunFolder:
 
     def read_data(self) -> Data:
         return Data.read(self.data_path, self.advice)
+
+    def read_copy(self, record: RunRecord) -> Data:
+        """Read the images that the run has kept, if their source is missing.
+
+        record: the record of the run.
+        """
+        sha256 = record.outputs.get(stages.DATA)
+        return read_copy(self.data_path, sha256, record.parameters.source)
 
     def read_model(self) -> Model:
         return Model.read(self.model_path, self.advice)
@@ -204,11 +215,35 @@ class PointFolder(RunFolder):
         super().__init__(path)
         self.helpers_path = self.path.parent / stages.HELPERS
 
+    def read_copy(self, record: RunRecord) -> Data:
+        """Read the images of the point from the copy that its sweep has kept."""
+        path = self.path.parent
+        sweep = records.read_record(path / stages.SWEEP, SweepRecord, self.advice)
+        values = record.parameters
+        images = read_copy(path / stages.DATA, sweep.data_sha256, values.source)
+        return split_data(images, values.num_samples, values.num_validation)
+
     def _explain_missing_record(self) -> InvalidFile:
         return InvalidFile(self.record_path, "is missing", self.advice)
 
     def _describe_repetition(self, record: RunRecord) -> str:
         return self.advice
+
+
+def read_copy(path: Path, sha256: str | None, source: str) -> Data:
+    """Read the images of a missing source from the data.npz that has a copy of them.
+
+    path, sha256: the path of data.npz, and the digest that it should have.
+
+    Raises InvalidFile if data.npz is missing, was altered, or has other images.
+    """
+    if path.exists() and digests.digest_file(path) == sha256:
+        images = Data.read(path, "")
+        if images.source == source:
+            log.info(f"{source} is missing; the images are those of {path.name}.")
+            return images
+    problem = f"is missing or altered, and its source {source} is missing, too"
+    raise InvalidFile(path, problem, "Put the source back.")
 
 
 def open_run(path: Path | str) -> RunFolder:

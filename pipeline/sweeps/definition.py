@@ -55,11 +55,9 @@ def _describe_error(error: Any) -> str:
 
 def _check_seeds(sweep: SweepDefinition) -> None:
     """Raise ValueError if a seed is set anywhere but in the entry `seeds`."""
-    entries: dict[str, Mapping[str, Any]] = {"base": sweep.base, "grid": sweep.grid}
-    entries["points"] = {name: None for point in sweep.points for name in point}
-    for name, values in entries.items():
+    for values in (sweep.base, sweep.grid, *sweep.points):
         if "seed" in values:
-            raise ValueError(f"seed is in {name}. Write it as seeds: [1, 2]")
+            raise ValueError("the seed has an entry of its own, as seeds: [1, 2]")
 
 
 def list_points(sweep: SweepDefinition) -> list[Parameters]:

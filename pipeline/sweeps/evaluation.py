@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from functools import partial
 
-from pipeline import records
 from pipeline.execution import runs
 from pipeline.execution.process import open_thread_pool
 from pipeline.results import provenance
-from pipeline.results.files import atomic_write
 from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import make_config_key
@@ -23,11 +21,10 @@ def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> No
 
     Raises NotebookFailed if 03_evaluate fails.
     """
-    for point in points:
-        key = make_evaluation_key(sweep, point)
-        if key not in sweep.evaluated:
-            sweep.evaluated.append(key)
-    atomic_write(sweep.record_path, records.to_json(sweep.to_record()))
+    keys = [make_evaluation_key(sweep, point) for point in points]
+    evaluated = dict.fromkeys([*sweep.record.evaluated, *keys])
+    sweep.change_record(evaluated=list(evaluated))
+    sweep.write_record()
     with open_thread_pool(at_a_time) as threads:
         list(threads.map(partial(_evaluate_point, sweep), points))
 
@@ -35,7 +32,7 @@ def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> No
 def make_evaluation_key(sweep: Sweep, point: Point) -> str:
     """Return the key of a point's configuration and of the code that trains it."""
     configuration = make_config_key(dict(point.parameters))
-    return f"{configuration}-{provenance.digest_training_code(sweep.inputs)}"
+    return f"{configuration}-{provenance.digest_training_code(sweep.record.inputs)}"
 
 
 def is_evaluated(point: Point) -> bool:
@@ -53,7 +50,7 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
     """
     record = point.folder.read_record()
     outputs = {name: record.outputs[name] for name in TRAINING.files}
-    record = record.replace(inputs=sweep.inputs, outputs=outputs)
+    record = record.replace(inputs=sweep.record.inputs, outputs=outputs)
     point.record_result(record)
     added = runs.execute_stages(
         point.folder,

@@ -1,5 +1,6 @@
 """Run a sweep: train its points, evaluate the selected ones, and write the report."""
 
+import hashlib
 import importlib.util
 import logging
 import os
@@ -13,13 +14,13 @@ from typing import Any
 import pandas as pd
 from loky import cpu_count
 
-from pipeline import records
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution.process import open_thread_pool, start_fork_server
 from pipeline.network.published import format_duration, format_metric
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status
 from pipeline.reports.origins import SWEEP_README, describe_origins
+from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, lock_folder
 from pipeline.sweeps import evaluation, table
 from pipeline.sweeps.progress import Progress, log_plan, log_state
@@ -61,7 +62,7 @@ def run_sweep(
         advice = "(uv) pip install -e '.[cluster]' in the project's folder adds it"
         raise InvalidInput(f"{problem}: {advice}.")
     sweep = source if isinstance(source, Sweep) else prepare_sweep(source, sweep_dir)
-    for warning in sweep.warnings:
+    for warning in sweep.record.warnings:
         log.warning(warning)
     if dry_run:
         jobs = sweep.find_jobs()
@@ -105,7 +106,7 @@ def open_trainer(
         if jobs:
             from pipeline.execution import notebooks  # see `runs.execute_stages`
 
-            notebooks.check_loaded_code(sweep.inputs)
+            notebooks.check_loaded_code(sweep.record.inputs)
         with open_thread_pool(workers or cpu_count()) as threads:  # unused without jobs
             yield LocalTrainer(threads)
 
@@ -161,20 +162,24 @@ def begin(
 
 
 def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:
-    """Write sweep.json, helpers.py.txt and README.txt, and delete the report.
+    """Write sweep.json and the files beside it, and delete the report.
 
     has_jobs: whether there are points to train. If there are none, and if the sweep has
         not changed, the function does nothing.
     """
     before = find_sweep_record(sweep.path)
-    if before:
-        sweep.evaluated = list(before.evaluated)
-    record = sweep.to_record()
-    if has_jobs or before != record:
+    evaluated = before.evaluated if before else []
+    copy = sweep.make_copy()
+    sha256 = hashlib.sha256(copy).hexdigest() if copy else None
+    sweep.change_record(evaluated=evaluated, data_sha256=sha256)
+    if has_jobs or before != sweep.record:
         sweep.report_path.unlink(missing_ok=True)
-        atomic_write(sweep.helpers_path, sweep.helpers)
-        atomic_write(sweep.readme_path, SWEEP_README.encode())
-        atomic_write(sweep.record_path, records.to_json(record))
+        helpers = provenance.get_helpers(sweep.record.inputs)
+        atomic_write(sweep.path / stages.HELPERS, helpers)
+        atomic_write(sweep.path / stages.README, SWEEP_README.encode())
+        if copy:
+            atomic_write(sweep.path / stages.DATA, copy)
+        sweep.write_record()
 
 
 def write_results(sweep: Sweep) -> pd.DataFrame:
@@ -182,7 +187,7 @@ def write_results(sweep: Sweep) -> pd.DataFrame:
     found = make_table(sweep)
     current = found[found["status"] != Status.OUTDATED]
     content = current.to_csv(index=False, lineterminator="\n")
-    atomic_write(sweep.results_path, content.encode())
+    atomic_write(sweep.path / "results.csv", content.encode())
     return found
 
 
@@ -197,11 +202,11 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     Return the table of all points, and whether any point had to be evaluated.
     """
     found = make_table(sweep)
-    best, reason = table.select_configuration(found, sweep.definition)
+    best, reason = table.select_configuration(found, sweep.record)
     if best is None or reason:
         log.info(reason)
         return found, False
-    metric = sweep.definition.select
+    metric = sweep.record.select
     seeds, names = table.describe_seeds(best), table.find_varied(found)
     values = table.describe_values(best, names)
     log.info(f"selected: {metric} {format_metric(best['mean'])}{seeds}: {values}")
@@ -232,8 +237,8 @@ def write_report(sweep: Sweep) -> Path:
     executed = sweep.notebook_path
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
-    title = f"Sweep {sweep.definition.name}"
-    credits = origins.collect_credits(sweep.source, sweep.inputs)
+    title = f"Sweep {sweep.record.name}"
+    credits = origins.collect_credits(sweep.source, sweep.record.inputs)
     origin = {"place": _describe_place(sweep), "credits": credits}
     page.write_notebook_report(executed, sweep.report_path, title, origin)
     return sweep.report_path
@@ -247,10 +252,8 @@ def _describe_place(sweep: Sweep) -> str:
     times = sorted(f"{record.started:%Y-%m-%d %H:%M}" for record in records)
     durations = [record.duration_s for record in records if record.duration_s]
     seconds = format_duration(sum(durations))
-    missing = len(records) - len(durations)
-    without = f" without the {missing} that were interrupted" if missing else ""
     where = describe_origins(record.origin for record in records)
     return (
-        f"{times[0]} to {times[-1]} UTC; training its points took {seconds} in total"
-        f"{without}, including points that failed, {where}"
+        f"{times[0]} to {times[-1]} UTC; all trainings that were not interrupted took "
+        f"{seconds} together, {where}"
     )

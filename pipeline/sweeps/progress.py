@@ -33,7 +33,7 @@ def log_state(sweep: Sweep, remaining: int) -> None:
     if left_out:
         which = f"{format_count(len(left_out), 'point')} in {sweep.display_path}"
         log.info(f"no longer in the file, so in no table: {which}")
-    if remaining and not has_published_helpers(sweep.inputs):
+    if remaining and not has_published_helpers(sweep.record.inputs):
         log.info(NOTE)
 
 
@@ -61,7 +61,7 @@ class Progress:
 
     def __init__(self, sweep: Sweep, total: int) -> None:
         self.sweep = sweep
-        self.metric = sweep.definition.select
+        self.metric = sweep.record.select
         self.total = total
         self.count = 0
         self.first_at = 0.0

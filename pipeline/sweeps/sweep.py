@@ -6,7 +6,7 @@ started.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,12 @@ from pipeline import parameters, paths, records
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images import data
 from pipeline.images.data import Data
-from pipeline.parameters import Parameters
-from pipeline.records import Metrics, RunRecord, Status, SweepDefinition, SweepRecord
+from pipeline.parameters import NAMED_SOURCES, Parameters
+from pipeline.records import Metrics, RunRecord, Status, SweepRecord
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, check_folder
 from pipeline.results.provenance import EVALUATION_INPUTS
-from pipeline.results.run_folder import PointFolder
+from pipeline.results.run_folder import PointFolder, read_copy
 from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.definition import list_points, read_definition
 
@@ -102,45 +102,34 @@ class Point:
 
 
 class Sweep:
-    """A sweep: its definition, its folder, its points, and what the points need.
+    """A sweep: its record, its folder, its points, and what the points need.
 
+    record: the content of sweep.json, which begins with the sweep's definition.
     points: the parameters of all points.
     path: the folder of the sweep.
-    inputs: what training and evaluation depend on (see provenance.py).
-    warnings: warnings about the images.
-    evaluated: see `records.SweepRecord`.
     images: the images of the sweep's source. A sweep that is only read has none.
     """
 
     def __init__(
         self,
-        definition: SweepDefinition,
+        record: SweepRecord,
         points: Iterable[Parameters],
         path: Path,
-        inputs: Mapping[str, str],
-        warnings: Sequence[str] = (),
-        evaluated: Sequence[str] = (),
         images: Data | None = None,
     ) -> None:
-        self.definition = definition
+        self.record = record
         self.path = path
-        self.inputs = dict(inputs)
-        self.warnings = list(warnings)
-        self.evaluated = list(evaluated)
         self.images = images
         self.display_path = paths.to_display_path(path)
         self.record_path = path / stages.SWEEP
-        self.results_path = path / "results.csv"
         self.notebook_path = path / "sweep.ipynb"
         self.report_path = path / stages.REPORT
-        self.helpers_path = path / stages.HELPERS
-        self.readme_path = path / stages.README
         self.points: dict[str, Point] = {}
         for each in points:
             identity = parameters.make_id(dict(each))
-            record = RunRecord(parameters=each, inputs=self.inputs)
+            expected = RunRecord(parameters=each, inputs=record.inputs)
             folder = PointFolder(path / identity)
-            self.points[identity] = Point(each, folder, record)
+            self.points[identity] = Point(each, folder, expected)
         self._contents: dict[tuple[int, int], bytes] = {}
 
     @property
@@ -148,11 +137,6 @@ class Sweep:
         """Return the source of the images, which is the same for all points."""
         first = next(iter(self.points.values()))
         return first.parameters.source
-
-    @property
-    def helpers(self) -> bytes:
-        """Return the text of the helpers.py that trains the points."""
-        return provenance.get_helpers(self.inputs)
 
     @cached_property
     def varied(self) -> list[str]:
@@ -170,13 +154,13 @@ class Sweep:
         trained = [path.parent.name for path in self.path.glob(f"*/{stages.RECORD}")]
         return [name for name in trained if name not in self.points]
 
-    def to_record(self) -> SweepRecord:
-        return SweepRecord(
-            **dict(self.definition),
-            inputs=self.inputs,
-            warnings=self.warnings,
-            evaluated=self.evaluated,
-        )
+    def change_record(self, **fields: Any) -> None:
+        """Replace some fields of the sweep's record, but do not write it."""
+        self.record = self.record.model_copy(update=fields)
+
+    def write_record(self) -> None:
+        """Write sweep.json."""
+        atomic_write(self.record_path, records.to_json(self.record))
 
     def find_jobs(self) -> list[Point]:
         """Return the points to train, with outdated points last.
@@ -211,6 +195,21 @@ class Sweep:
         """
         assert self.images is not None
         return data.split_data(self.images, values.num_samples, values.num_validation)
+
+    def make_copy(self) -> bytes | None:
+        """Return the content of the data.npz that the sweep keeps, or None.
+
+        The file has all test images, and the training images that the points use. So
+        the sweep can go on without the user's own source. Other sources need no copy.
+        """
+        if self.source in NAMED_SOURCES:
+            return None
+        assert self.images is not None
+        counts: list[int] = []
+        for point in self.points.values():
+            values = point.parameters
+            counts.append(values.num_samples + values.num_validation)
+        return data.split_data(self.images, max(counts), 0).to_bytes()
 
     def make_training_data(self, values: Parameters) -> bytes:
         """Return the bytes of the data.npz that a point is trained with.
@@ -248,11 +247,14 @@ def prepare_sweep(
         problem = f"{path} holds the sweep {before.name!r}, not {definition.name!r}"
         raise InvalidInput(f"{problem}. Choose another folder.")
     points = list_points(definition)
-    images = data.load_source(points[0].source)
+    source_name = points[0].source
+    if before and before.data_sha256 and not data.is_available(source_name):
+        images = read_copy(path / stages.DATA, before.data_sha256, source_name)
+    else:
+        images = data.load_source(source_name)
     inputs = provenance.collect_inputs(images, [TRAINING, EVALUATION])
-    evaluated = before.evaluated if before else []
-    warnings = images.warnings
-    sweep = Sweep(definition, points, path, inputs, warnings, evaluated, images)
+    record = SweepRecord(**dict(definition), inputs=inputs, warnings=images.warnings)
+    sweep = Sweep(record, points, path, images)
     for point in sweep.points.values():
         sweep.make_training_data(point.parameters)  # raises if there are too few images
     return sweep
@@ -278,16 +280,7 @@ def read_sweep(sweep_dir: Path | str) -> Sweep:
     """
     path = paths.BASE / sweep_dir
     record = records.read_record(path / stages.SWEEP, SweepRecord, ADVICE)
-    fields = record.model_dump(include=set(SweepDefinition.model_fields))
-    definition = SweepDefinition.model_validate(fields)
-    sweep = Sweep(
-        definition,
-        list_points(definition),
-        path,
-        record.inputs,
-        record.warnings,
-        record.evaluated,
-    )
+    sweep = Sweep(record, list_points(record), path)
     for point in sweep.points.values():
         point.read_record()
     return sweep

@@ -220,7 +220,7 @@ def find_selected(run_dir: str) -> list[str]:
         return [run_dir]
     sweep = read_sweep(run_dir)
     table = make_table(sweep)
-    best, reason = select_configuration(table, sweep.definition)
+    best, reason = select_configuration(table, sweep.record)
     if best is None or reason:
         step = "" if has_ended(table).all() else "Run the sweep again."
         problem = f"has not ended with a selection: {reason}"

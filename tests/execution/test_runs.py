@@ -263,7 +263,7 @@ def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
     folder.data_path.write_bytes(folder.data_path.read_bytes() + b" ")
     done = pipeline("verify", folder.path)
     assert done.returncode == 2
-    assert "small.npz is missing, and its data.npz is missing, too" in done.stderr
+    assert "data.npz is missing or altered, and its source" in done.stderr
 
 
 def test_a_run_is_handed_on_without_data_npz(small_run, pipeline):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.parameters import from_values
-from pipeline.records import Status, TrainingMetrics
+from pipeline.records import Status, SweepRecord, TrainingMetrics
 from pipeline.sweeps.definition import list_points, read_definition
 from pipeline.sweeps.sweep import Sweep
 from pipeline.sweeps.table import make_table, rank_configurations
@@ -29,7 +29,8 @@ def make_sweep(definition, path="runs/none", points=None):
     points: their parameters, if these are not the ones that the definition lists.
     """
     points = list_points(definition) if points is None else points
-    return Sweep(definition, points, Path(path), {})
+    record = SweepRecord(**dict(definition), inputs={})
+    return Sweep(record, points, Path(path))
 
 
 def end(point, value, metric="validation_accuracy", others=VALIDATED):

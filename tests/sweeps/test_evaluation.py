@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from pipeline.execution import runs
-from pipeline.sweeps import evaluation, execution
+from pipeline.sweeps import evaluation, execution, sweep
 
 
 def read_looks(folder):
@@ -72,7 +72,7 @@ def test_a_look_that_cannot_be_counted_is_not_taken(local, tmp_path, monkeypatch
     def fill(path, content):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(evaluation, "atomic_write", fill)
+    monkeypatch.setattr(sweep, "atomic_write", fill)
     with pytest.raises(OSError, match=r"sweep\.json"):
         execution.run_sweep(local / "s.yaml", str(out))
     assert not metrics.exists()
