@@ -1,11 +1,10 @@
-"""The order in which a run's files appear and disappear, whichever process writes them.
+"""How the files of runs and sweeps appear and disappear, whichever process writes them.
 
-It ensures that a kill at any moment leaves no file without those it was made from.
+A kill at any moment leaves no file that is half written, and none without the files it
+was made from.
 """
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from pipeline.paths import ROOT
@@ -15,22 +14,31 @@ WATCH = """
 import os, sys
 
 def watch(event, arguments):
-    if event in ("os.rename", "os.remove"):
-        path = os.fspath(arguments[event == "os.rename"])  # of a rename, the new one
-        with open(LOG, "a") as file:
-            file.write(f"{event.removeprefix('os.')} {path}\\n")
+    if event == "os.rename":
+        log("rename", arguments[1])  # the new name
+    elif event == "os.remove":
+        log("remove", arguments[0])
+    elif event == "open" and not isinstance(arguments[0], int):
+        path, mode, flags = arguments
+        if flags & (os.O_WRONLY | os.O_RDWR) and os.fspath(path) != LOG:
+            log("write", path)
+
+def log(action, path):
+    with open(LOG, "a") as file:
+        file.write(f"{action} {os.fspath(path)}\\n")
 
 if LOG := os.environ.get("WATCHED"):
     sys.addaudithook(watch)
 """
-# Makes a run, and lets notebooks run in a folder without a record; then again, with
-# fewer images.
+# Makes a run, lets notebooks run in a folder without a record, and makes a sweep; then
+# again, with fewer images.
 TWICE = """
 import sys
 from pathlib import Path
 from pipeline import parameters
 from pipeline.execution import notebooks, runs
 from pipeline.results.stages import STAGES
+from pipeline.sweeps.execution import run_sweep
 
 source, *folders = sys.argv[1:]
 for count in (40, 30):
@@ -39,6 +47,7 @@ for count in (40, 30):
     for stage in STAGES:
         executed = Path(folders[1]) / stage.executed_name
         notebooks.execute(stage.notebook, executed, values | {"run_dir": folders[1]})
+    run_sweep({"name": "a", "base": values}, folders[2])
 """
 ORDER = ["data.npz", "history.json", "model.npz", "answers.npz", "metrics.json"]
 
@@ -56,17 +65,25 @@ def read_changes(log, folder):
     return changes
 
 
-def test_results_appear_after_what_they_are_made_from_and_go_before_it(
-    small_source, tmp_path
+def test_results_appear_whole_after_what_they_are_made_from_and_go_before_it(
+    small_source, tmp_path, midway
 ):
+    """In this copy of the project, each epoch writes a checkpoint."""
     (tmp_path / "sitecustomize.py").write_text(WATCH)
-    log, folders = tmp_path / "log", [tmp_path / "run", tmp_path / "alone"]
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    command = [sys.executable, "-c", TWICE, small_source[0], *folders]
-    environment = os.environ | {"PYTHONPATH": path, "WATCHED": str(log)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for folder in folders:
+    log = tmp_path / "log"
+    folders = [tmp_path / name for name in ("run", "alone", "sweep")]
+    path = os.pathsep.join([str(tmp_path), str(midway.path), str(ROOT)])
+    words = ["-c", TWICE, small_source[0], *folders]
+    midway.run_python(*words, PYTHONPATH=path, WATCHED=str(log))
+    lines = log.read_text().splitlines()
+    written = [Path(line.removeprefix("write ")) for line in lines if "write " in line]
+    inside = [path for path in written if path.is_relative_to(tmp_path)]
+    # filelock opens each folder, to find out whether files in it can be locked.
+    files = {path.name for path in inside if path not in folders}
+    in_place = {name for name in files if not name.startswith(".")}
+    assert not in_place
+    assert {name.split(".")[1] for name in files} > {"checkpoint", "sweep"}
+    for folder in folders[:2]:
         changes = read_changes(log, folder)
         written = [("rename", name) for name in ORDER]
         assert changes[:5] == changes[10:] == written

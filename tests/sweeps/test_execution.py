@@ -1,6 +1,7 @@
 """Sweeps on this machine: results, failing points, kills, and a second start."""
 
 import csv
+import json
 import re
 import shutil
 import signal
@@ -8,6 +9,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -199,16 +201,22 @@ def test_what_leaves_the_table_is_said_and_another_name_is_refused(
 def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipeline):
     out, _ = copied
     before = read_times(out)
-    more = write(
-        tmp_path / "s.yaml", **RATES | {"seeds": [14, 1]}, select="train_error"
-    )
-    for count in (3, 0):
-        done = pipeline("sweep", more, "--sweep-dir", out)
+    for metric, count in (("train_error", 3), ("validation_error", 0)):
+        more = RATES | {"seeds": [14, 1], "select": metric}
+        file = write(tmp_path / "s.yaml", **more)
+        done = pipeline("sweep", file, "--sweep-dir", out)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"6 points: {6 - count} done, {count} to run")
-        assert "\nselected: train_error 0." in done.stdout
+        assert json.loads((out / "sweep.json").read_text())["select"] == metric
+        rate = re.search(rf"\nselected: {metric} .*learning_rate (.*)\n", done.stdout)[
+            1
+        ]
+        rows = pd.read_csv(out / "results.csv")
+        accuracy = rows[rows["learning_rate"] == float(rate)]["test_accuracy"].mean()
+        assert f"\nits test accuracy: {accuracy:.4f}" in done.stdout
     assert before.items() <= read_times(out).items()
     assert len(read_results(out)) == 6
+    assert rows["test_accuracy"].count() == 3  # one of which was selected before
 
 
 def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
