@@ -61,11 +61,12 @@ pictures: .venv/tests   ## regenerate the pictures of README from the committed 
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
 	$(BIN)/python notebooks/data/make_records.py --check 20
 
-lint: .venv/tests       ## check the style of Python and JavaScript, and the types
+lint: .venv/tests       ## check the style of Python and JavaScript, the types, and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/biome check --error-on-warnings
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 lock: .venv/ready       ## write both locks from pyproject.toml; OPTIONS=--upgrade upgrades them
 	$(LOCK) --output-file requirements.txt $(OPTIONS) pyproject.toml
