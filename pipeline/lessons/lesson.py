@@ -16,6 +16,7 @@ from pipeline.errors import InvalidInput
 from pipeline.lessons.diagram import Diagram
 from pipeline.paths import RUNS
 from pipeline.reports import live, page
+from pipeline.reports.assets import REPORTS
 from pipeline.reports.markdown import (
     Renderer,
     render_glossary,
@@ -56,15 +57,20 @@ def render_lesson(text: str, folder: RunFolder) -> str:
     network, or if a question or a part in the text has a mistake.
     """
     record = folder.read_finished()
-    run = live.collect_template_values(folder, record)["run"]
-    if not run["networks"] or not run["training"]:
-        raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
-    run["networks"] = run["networks"][:1]
-    del run["training"]["curves"]  # only a report draws them
+    run = live.collect_run_data(folder, record)
+    if not run["network"] or not run["training"]:
+        problem = "a page cannot train the network of runs/default"
+        raise InvalidInput(f"The lesson cannot be made: {problem}.")
+    data = folder.read_data()
+    run["training"] |= {
+        "numValidation": len(data.x_validation),
+        "validation_images": live.pack_bytes(data.x_validation.tobytes()),
+        "validation_labels": live.pack_bytes(data.y_validation.tobytes()),
+    }
     unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%")
     opening, *texts = re.split("^## ", unbroken, flags=re.M)
     renderer = Renderer(["lesson"])
-    return page.render_template(
+    return REPORTS.render(
         "lesson.html.j2",
         ["page", "lesson", "diagrams", "predict", "bar"],
         ["live", "page", "lesson"],

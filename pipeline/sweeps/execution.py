@@ -76,7 +76,7 @@ def run_sweep(
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
         if jobs or is_new or not sweep.report_path.exists():
             log.info("writing the report")
-            write_report(sweep)
+            write_sweep_report(sweep)
     log.info(f"report: {os.path.relpath(sweep.report_path)}")
     any_failed = table.has_failed(found).any()
     if any_failed or not (found["status"] == Status.DONE).any():
@@ -221,21 +221,29 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     return found, bool(left)
 
 
-def write_report(sweep: Sweep) -> Path:
+def write_sweep_report(sweep: Sweep) -> Path:
     """Execute sweep.ipynb for a sweep in its current state, and write the report.
 
     Return the path of the report.
     """
     from pipeline.execution import notebooks  # see `runs.execute_stages`
-    from pipeline.reports import origins, page
+    from pipeline.reports import cells, origins, page
 
     executed = sweep.notebook_path
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
-    title = f"Sweep {sweep.definition.name}"
-    credits = origins.collect_credits(sweep.source, sweep.inputs)
-    origin = {"place": _describe_place(sweep), "credits": credits}
-    page.write_notebook_report(executed, sweep.report_path, title, origin)
+    points = make_table(sweep)
+    html = page.render_report(
+        "sweep.html.j2",
+        {executed.stem: cells.read_notebook(executed)},
+        title=f"Sweep {sweep.definition.name}",
+        configurations=points["configuration"].nunique(),
+        names=table.find_varied(points),
+        metric=sweep.definition.select.replace("_", " "),
+        place=_describe_place(sweep),
+        credits=origins.collect_credits(sweep.source, sweep.inputs),
+    )
+    atomic_write(sweep.report_path, html.encode())
     return sweep.report_path
 
 
@@ -251,6 +259,6 @@ def _describe_place(sweep: Sweep) -> str:
     without = f" without the {missing} that were interrupted" if missing else ""
     where = describe_origins(record.origin for record in records)
     return (
-        f"{times[0]} to {times[-1]} UTC; training its points took {seconds} in total"
-        f"{without}, including points that failed, {where}"
+        f"Made {times[0]} to {times[-1]} UTC; training its points took {seconds} in "
+        f"total{without}, including points that failed, {where}."
     )
