@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from pipeline import parameters
+from pipeline.errors import InvalidFile
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, from_current_folder, normalise_source
 from pipeline.results.stages import SWEEP
@@ -192,13 +193,23 @@ def command_report(path: Path, output: Path | None) -> None:
 
 
 def make_run_page(run_dir: str) -> Path:
-    """Make the report of a finished run again, and return its path."""
+    """Make the report of a finished run again, and return its path.
+
+    Raises InvalidFile if the folder has no finished run, if a result was altered, or if
+    the folder belongs to a point of a sweep, because a point has no page.
+    """
     from pipeline.reports import run_report
     from pipeline.results.files import lock_folder
+    from pipeline.results.run_folder import PointFolder, open_run
 
-    folder, record = run_report.open_finished(run_dir)
+    folder = open_run(run_dir)
+    record = folder.read_record()
+    if isinstance(folder, PointFolder):
+        command = parameters.make_command(record.parameters, "runs/NAME")
+        advice = f"To make a run of its parameters: {command}"
+        raise InvalidFile(folder.path, "is a point, which has no page", advice)
     with lock_folder(folder.path):
-        run_report.write_run_report(folder, record)
+        run_report.write_run_report(folder, folder.read_evaluated())
     return folder.report_path
 
 

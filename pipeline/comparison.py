@@ -260,29 +260,13 @@ def find_differences(comparison: Comparison) -> pd.DataFrame:
     return table[table["A"] != table["B"]]
 
 
-def format_metrics(comparison: Comparison) -> pd.DataFrame:
-    """Return the table of `compare_metrics` as text, without what was not measured.
+def format_changes(changes: pd.Series) -> pd.Series:
+    """Format differences of metrics: those of accuracies in percentage points.
 
-    An arrow at the name of a metric shows which direction is better.
+    changes: the differences, by the name of the metric.
     """
-    images = len(comparison.data.y_test)
-    rows = {}
-    for key, row in compare_metrics(comparison).dropna().iterrows():
-        name = str(key)
-        arrow = "↓" if "error" in name else "↑"
-        label = name.replace("_no", ", no").replace("_", " ")
-        texts = {letter: format_result(name, row[letter], images) for letter in "AB"}
-        texts["B - A"] = format_change(name, row["difference"])
-        if comparison.has_seeds:
-            low, high = (format_change(name, row[end]) for end in ("low", "high"))
-            texts["95 % interval"] = f"{low} to {high}"
-        rows[f"{label} {arrow}"] = texts
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def format_change(metric: str, difference: float) -> str:
-    """Format a difference: of accuracies in percentage points, without a unit."""
-    return format_result(metric, difference, 50, sign="+").removesuffix(" %")
+    texts = [format_result(str(name), each, 50, "+") for name, each in changes.items()]
+    return pd.Series(texts, changes.index).str.removesuffix(" %")
 
 
 def make_title(comparison: Comparison) -> str:

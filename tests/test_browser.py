@@ -200,9 +200,9 @@ def test_an_answer_is_shown_when_it_is_pressed_or_with_all_others(browser, repor
             assert folded.count() == opened.count() > 0
 
 
-def test_set_up_and_answers_are_printed_and_then_folded_again(browser, reports):
+def test_answers_are_printed_and_then_folded_again(browser, reports):
     with open_page(browser, reports["why"]) as page:
-        folded = ":is(.set-up, details.answer)"
+        folded = "details.answer"
         count = f"document.querySelectorAll('{folded}[open]').length"
         record = (
             f"addEventListener('beforeprint', () => {{ window.printed = {count}; }})"

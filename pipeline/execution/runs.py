@@ -17,7 +17,7 @@ from pipeline.parameters import (
     format_parameters,
 )
 from pipeline.paths import hide_folders
-from pipeline.records import RunRecord, Status
+from pipeline.records import Metrics, RunRecord, Status
 from pipeline.results import provenance
 from pipeline.results.files import atomic_write, check_folder, lock_folder
 from pipeline.results.provenance import EVALUATION_INPUTS
@@ -210,18 +210,20 @@ def execute_stages(
 def summarise_metrics(folder: RunFolder) -> str:
     """Return a summary of a run: what differs from the original, and its metrics.
 
-    For images from MNIST, the published metrics stand beside those of the run.
+    For images from MNIST, the published metrics stand beside those of the run, with the
+    digits in which they were published.
     """
     record = folder.read_record()
-    metrics = folder.read_metrics().model_dump()
+    metrics = folder.read_metrics()
+    values = metrics.model_dump()
     is_published = provenance.has_published_helpers(record.inputs)
     changed = find_changed_from_original(record.parameters)
     if not provenance.has_mnist(record.inputs):
-        table = published.format_own_metrics(metrics)
+        table = ""
     elif changed:  # so the metrics are not meant to be equal
-        table = published.format_table(metrics, equal="", other="")
+        table = published.format_table(values, equal="", other="")
     else:
-        table = published.format_table(metrics)
+        table = published.format_table(values)
     differences: list[str] = []
     if changed:
         differences.append(format_parameters(changed))
@@ -232,5 +234,16 @@ def summarise_metrics(folder: RunFolder) -> str:
         parts.append(f"What differs from the original: {', '.join(differences)}")
     if not is_published:
         parts.append(published.NOTE)
-    parts += [table, f"report: {os.path.relpath(folder.report_path)}"]
+    if table:
+        parts.append(table)
+    parts += [summarise_test(metrics), f"report: {os.path.relpath(folder.report_path)}"]
     return "\n" + "\n\n".join(parts)
+
+
+def summarise_test(metrics: Metrics) -> str:
+    """Return the metrics of a run on the test images as one line."""
+    count = metrics.test_images
+    accuracy = published.format_percent(metrics.test_accuracy, count)
+    interval = published.format_percent_interval(metrics.test_accuracy, count)
+    error = published.format_result("test_error", metrics.test_error, count)
+    return f"test accuracy {accuracy}, 95 % interval {interval}; test error {error}"

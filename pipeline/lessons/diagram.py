@@ -7,6 +7,7 @@ weight down its loss, the directions of gradients, the original's slip, and one 
 through the network.
 """
 
+import base64
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -99,8 +100,18 @@ class Diagram(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
         view, _ = super()._repr_mimebundle_(**options) or ({}, {})
-        still, metadata = plots.to_output(draw_static(self), self.alt)
+        still, metadata = to_output(draw_static(self), self.alt)
         return view | still, metadata
+
+
+def to_output(figure: Figure, alt: str) -> tuple[dict[str, Any], Any]:
+    """Return a figure as the data and metadata of an output, and close the figure.
+
+    alt: the alternative text of the picture.
+    """
+    picture = base64.b64encode(plots.to_png(figure)).decode()
+    about = {"alt": alt, "width": 864}  # a figure of 9 inches
+    return {"image/png": picture, "text/plain": alt}, {"image/png": about}
 
 
 def draw_static(diagram: Diagram) -> Figure:

@@ -14,15 +14,10 @@ from pathlib import Path
 
 from pipeline.errors import InvalidInput
 from pipeline.lessons.diagram import Diagram
-from pipeline.paths import RUNS
-from pipeline.reports import live, page
+from pipeline.paths import NOTEBOOKS, RUNS
+from pipeline.reports import live
 from pipeline.reports.assets import REPORTS
-from pipeline.reports.markdown import (
-    Renderer,
-    render_glossary,
-    render_inline,
-    render_text,
-)
+from pipeline.reports.markdown import Renderer, render_text
 from pipeline.results.files import atomic_write, check_page
 from pipeline.results.run_folder import RunFolder
 
@@ -43,8 +38,6 @@ def write_page(source: Path, output: Path) -> None:
     """
     check_page(output)
     html = render_lesson(source.read_text("utf-8"), RunFolder(RUNS / "default"))
-    if output.parent.resolve() != source.parent.resolve():
-        html = page.remove_dead_links(html)
     atomic_write(output, html.encode())
 
 
@@ -115,3 +108,16 @@ def read_diagram(options: str) -> Diagram:
     except (ValueError, TypeError) as error:
         problem = f"This network of the lesson cannot be read: {options} ({error})"
         raise InvalidInput(problem) from None
+
+
+def render_glossary() -> str:
+    """Render the glossary of notebooks/README.md, without its heading."""
+    guide = (NOTEBOOKS / "README.md").read_text("utf-8")
+    glossary = guide.split("## Glossary\n")[1].split("\n## ")[0]
+    return render_text(glossary, Renderer(["README"]))
+
+
+def render_inline(source: str) -> str:
+    """Render a line of Markdown, such as a sentence, without a paragraph around it."""
+    html = render_text(source, Renderer(["words"]))
+    return html.strip().removeprefix("<p>").removesuffix("</p>")

@@ -13,8 +13,6 @@ from urllib.parse import unquote, urlsplit
 import jinja2
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from pipeline.paths import NOTEBOOKS
-
 
 class Renderer(IPythonRenderer):
     """Render the Markdown of a page's notebooks, and collect its headings.
@@ -120,18 +118,5 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
     return render_text(source, renderer)
 
 
-def render_glossary() -> str:
-    """Render the glossary of notebooks/README.md, without its heading."""
-    guide = (NOTEBOOKS / "README.md").read_text("utf-8")
-    glossary = guide.split("## Glossary\n")[1].split("\n## ")[0]
-    return render_text(glossary, Renderer(["README"]))
-
-
 def render_text(source: str, renderer: Renderer) -> str:
     return MarkdownWithMath(renderer).render(source)
-
-
-def render_inline(source: str) -> str:
-    """Render a line of Markdown, such as a sentence, without a paragraph around it."""
-    html = render_text(source, Renderer(["words"]))
-    return html.strip().removeprefix("<p>").removesuffix("</p>")

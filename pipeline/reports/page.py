@@ -3,7 +3,6 @@
 nbconvert renders the cells, and markdown.py their Markdown.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -25,10 +24,8 @@ from pipeline.results.files import atomic_write, check_page
 # The kinds of outputs that a page can show, the preferred ones first.
 FORMATS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg"]
 FORMATS += ["text/plain"]
-MAX_NAME = 200  # bytes; file systems allow 255
 REPORT_TAG = "report"  # the tag of cells whose outputs a report shows unfolded
 ERROR_CELL = "papermill-error-cell-tag"  # the tag of cells that papermill adds
-LINK_TO_FOLDER = re.compile(r'<a href="[^":#]*/[^":]*">(.*?)</a>', re.S)
 
 
 @cache
@@ -79,7 +76,7 @@ def render_sections(
     sections = {}
     for stem, notebook in notebooks.items():
         renderer.stem = stem
-        sections[stem] = render_cells(cells.fold_set_up(notebook), renderer)
+        sections[stem] = render_cells(notebook, renderer)
     return sections
 
 
@@ -137,35 +134,20 @@ def write_notebook_page(notebook: Path, output: Path) -> None:
     notebook: the path of the notebook.
     output: the path of the page.
 
-    If the page is not in the folder of the notebook, the notebook's links to files in
-    other folders become plain text.
-
     Raises InvalidFile if the file is not a notebook. Raises InvalidInput if
     `check_page` does not allow a page at the path.
     """
     check_page(output)
     node = cells.drop_tagged_cells(cells.read_notebook(notebook), ERROR_CELL)
     html = render_notebook(notebook.stem, node)
-    if output.parent.resolve() != notebook.parent.resolve():
-        html = remove_dead_links(html)
     atomic_write(output, hide_folders(html).encode())
-
-
-def remove_dead_links(html: str) -> str:
-    """Replace each link to a file in another folder with the text of the link."""
-    return LINK_TO_FOLDER.sub(r"\1", html)
 
 
 def choose_page_path(name: str) -> Path:
     """Return a path in runs/reports for a page, named after what the page shows.
 
     name: the path of what the page shows, or several paths joined by `_and_`.
-
-    If the name is too long for a file, it is cut, and the digest of the name is added.
     """
     place = re.sub(r"(^|_and_)(runs|notebooks)/", r"\1", name)
     stem = re.sub(r"[^\w.-]+", "-", place).strip("-")
-    if len(stem.encode()) > MAX_NAME:
-        front = stem.encode()[:MAX_NAME].decode(errors="ignore")
-        stem = f"{front}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     return RUNS / "reports" / f"{stem}.html"

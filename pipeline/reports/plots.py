@@ -73,16 +73,6 @@ def show_svg(figure: Figure, alt: str) -> None:
     display(HTML(f'<div {attributes}><svg fill="currentColor" {svg}</div>'))
 
 
-def to_output(figure: Figure, alt: str) -> tuple[dict[str, Any], Any]:
-    """Return a figure as the data and metadata of an output, and close the figure.
-
-    alt: the alternative text of the picture.
-    """
-    picture = base64.b64encode(to_png(figure)).decode()
-    about = {"alt": alt, "width": 864}  # a figure of 9 inches
-    return {"image/png": picture, "text/plain": alt}, {"image/png": about}
-
-
 def make_table(rows: Sequence[Sequence[str]], marked: str = "") -> str:
     """Return an HTML table of texts, with the first row as its head.
 

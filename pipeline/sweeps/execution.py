@@ -16,7 +16,11 @@ from loky import cpu_count
 from pipeline import records
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution.process import open_thread_pool, start_fork_server
-from pipeline.network.published import format_duration, format_metric
+from pipeline.network.published import (
+    format_duration,
+    format_percent,
+    format_result,
+)
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status
 from pipeline.reports.origins import SWEEP_README, describe_origins
@@ -204,7 +208,8 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     metric = sweep.definition.select
     seeds, names = table.describe_seeds(best), table.find_varied(found)
     values = table.describe_values(best, names)
-    log.info(f"selected: {metric} {format_metric(best['mean'])}{seeds}: {values}")
+    mean = format_result(metric, best["mean"], table.count_images(best, metric))
+    log.info(f"selected: {metric} {mean}{seeds}: {values}")
     selected = [sweep.points[name] for name in table.find_points(found, best)]
     left = [point for point in selected if not evaluation.is_evaluated(point)]
     if left:
@@ -217,7 +222,9 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
             raise CommandFailed(f"{problem}: {error}") from error
         found = write_results(sweep)
     own = found[found["id"].isin(table.find_points(found, best))]
-    log.info(f"its test accuracy: {own['test_accuracy'].mean():.4f}{seeds}")
+    images = selected[0].folder.read_metrics().test_images
+    accuracy = format_percent(own["test_accuracy"].mean(), images)
+    log.info(f"its test accuracy: {accuracy}{seeds}")
     return found, bool(left)
 
 

@@ -12,7 +12,6 @@ from pipeline.network.published import (
     NOTE,
     format_percent,
     format_percent_interval,
-    format_result,
 )
 from pipeline.reports import plots
 from pipeline.results.provenance import has_published_helpers
@@ -120,27 +119,6 @@ def describe_luck(selected: pd.Series, ranking: pd.DataFrame) -> str:
         ranges = f"over the seeds {count} of {len(ranking) - 1} other ranges"
         return f"; luck may have decided, because {ranges} overlap with its own"
     return ", and no range over seeds of another one overlaps with its own"
-
-
-def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
-    """Return a text with the mean of a metric over the seeds, and with its uncertainty.
-
-    values: the value of the metric for each seed. The text includes their range.
-    images: the number of images that each value was measured on.
-
-    For an accuracy, the text also has the confidence interval of a measurement on this
-    number of images.
-    """
-    certain = format_result(metric, values.mean(), images)
-    if metric.endswith("accuracy"):
-        interval = format_percent_interval(values.mean(), images)
-        certain = f"{certain}, 95 % interval {interval}"
-    spread = "one seed"
-    if len(values) > 1:
-        low = format_result(metric, values.min(), images)
-        high = format_result(metric, values.max(), images)
-        spread = f"range over {len(values)} seeds: {low} to {high}"
-    return f"{metric} {certain} ({images:,} images; {spread})"
 
 
 def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> list[str]:

@@ -110,20 +110,6 @@ def test_figures_are_numbered_through_the_page_and_captioned_by_their_texts():
     assert texts == ["x < y", "second", undescribed, "third"]
 
 
-def test_set_up_is_folded_but_not_an_error_nor_a_table_of_results():
-    table = "| word | meaning |\n| --- | --- |\n| a | b |"
-    title = f"# Title\n\nPurpose.\n\n{table}\n\n| | |\n| --- | --- |\n| reads | c |"
-    html = render(title, make_code("1 + 1"), "## Section")
-    (folded,) = html.select("details.set-up")
-    assert not folded.has_attr("open")
-    assert all(text in folded.text for text in ("reads", "1 + 1"))
-    assert not any(text in folded.text for text in ("meaning", "Section"))
-    error = new_output("error", ename="InvalidInput", evalue="no", traceback=["no"])
-    html = render(title, make_code("1 + 1", error), "## Section")
-    assert html.select_one("details.set-up").has_attr("open")
-    assert not render("# Title\n\n## Section", make_code("1")).select("details.set-up")
-
-
 def test_code_is_folded_and_outputs_are_shown_as_text():
     stream = new_output("stream", text="<b>5 < 6</b>")
     trace = ["\x1b[31mE\x1b[0m: no"]
@@ -180,19 +166,6 @@ def test_links_lead_within_the_page_or_to_other_sites_and_dead_ones_are_text():
     assert "code, keras.ipynb" in html.main.text
     anchors = [heading["id"] for heading in html.find_all("h2")]
     assert anchors == ["02_train-one-way", "02_train-one-way-2", "03_evaluate-its-part"]
-
-
-def test_a_page_elsewhere_than_its_notebook_has_no_links_from_there(tmp_path):
-    text = '<a href="a1/report.html">a1</a> <a href="https://example.org/d">d</a>'
-    output = new_output("display_data", {"text/html": text})
-    cells = [new_markdown_cell("# A"), make_code("1", output)]
-    nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
-    for place, links in (("a.html", ["a1/report.html"]), ("b/a.html", [])):
-        page.write_notebook_page(tmp_path / "a.ipynb", tmp_path / place)
-        html = parse((tmp_path / place).read_text()).main
-        found = [link["href"] for link in html.find_all("a")]
-        assert found == [*links, "https://example.org/d"]
-        assert "a1 d" in html.text
 
 
 @pytest.mark.parametrize(
@@ -382,13 +355,3 @@ def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
     lines = html.select("polyline.run")
     assert [len(line["points"].split()) for line in lines] == [2, 2]
     assert "validation" not in html.select_one(".training figcaption").text
-
-
-@pytest.mark.parametrize("name", ["runs/a/x_and_runs/b/x", "ü" * 200])
-def test_pages_of_different_names_have_different_paths_that_can_be_written(
-    name, tmp_path
-):
-    paths = {tmp_path / page.choose_page_path(name + end).name for end in "ab"}
-    assert len(paths) == 2
-    for path in paths:
-        atomic_write(path, b"")

@@ -49,7 +49,7 @@ def test_the_small_sweep_has_the_weights_of_the_originals_loop(runs, sample):
         "\nselected: .* 0.7685, mean of 2 seeds: learning_rate 0.005\n", log
     )
     assert "\nevaluating 2 points on the test images\n" in log
-    assert "\nits test accuracy: 0.7616, mean of 2 seeds\n" in log
+    assert "\nits test accuracy: 76.16 %, mean of 2 seeds\n" in log
     assert "\nwriting the report\n" in log
 
 

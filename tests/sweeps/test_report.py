@@ -85,21 +85,6 @@ def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
 
 
 @pytest.mark.parametrize(
-    ("values", "metric", "images", "names"),
-    [
-        ([0.7, 0.8], "test_accuracy", 100, ["70.00 % to 80.00 %", "65.70 to 82.45 %"]),
-        ([1.0], "validation_accuracy", 10, ["one seed", "72 to 100 %"]),
-        ([0.5], "validation_error", 1000, ["0.500 (1,000 images; one seed)"]),
-    ],
-)
-def test_a_metric_comes_with_its_range_and_the_interval_of_its_images(
-    values, metric, images, names
-):
-    text = report.describe_certainty(pd.Series(values), metric, images)
-    assert all(name in text for name in names)
-
-
-@pytest.mark.parametrize(
     ("second", "words"),
     [
         ([0.7, 0.8], "luck may have decided, because over the seeds 1 of 2"),

@@ -1,6 +1,6 @@
 // Opens and folds pieces of a page. Every page has this script.
 
-const CODE = ".source, .set-up";
+const CODE = ".source";
 const ANSWERS = "details.answer, .prose details"; // those below cells, and those in texts
 
 // Sets up the button that opens or folds all code and all answers. Each piece also has a fold of
@@ -33,14 +33,14 @@ function unfoldTarget() {
   target?.scrollIntoView();
 }
 
-// Set-up and answers are folded on a screen, but printed.
+// Answers are folded on a screen, but printed.
 function setUpPrinting() {
   let folded = []; // what is to be folded again
   const setOpen = (isOpen) => {
     for (const details of folded) details.open = isOpen;
   };
   window.addEventListener("beforeprint", () => {
-    folded = document.querySelectorAll(`:is(.set-up, ${ANSWERS}):not([open])`);
+    folded = document.querySelectorAll(`:is(${ANSWERS}):not([open])`);
     setOpen(true);
   });
   window.addEventListener("afterprint", () => setOpen(false));
