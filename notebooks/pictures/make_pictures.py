@@ -115,7 +115,7 @@ def make_report_picture(browser: Browser) -> None:
             "pipeline",
             "run",
             "--run-dir",
-            f"{folder}/run",
+            f"{folder}/default",
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         page = browser.new_page(viewport={"width": 390, "height": 844})

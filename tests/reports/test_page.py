@@ -221,8 +221,7 @@ def test_a_report_says_first_what_came_out_and_then_what_was_trained(report):
     assert "85.00 % of 10,000 test images" in result
     assert "95 % interval 84.29 to 85.69 %" in result
     assert "differs from the original in relu_grad_inactive 0" in result
-    ours = [row.select("td")[1].text for row in report.select(".compared tbody tr")]
-    assert ours == ["0.274", "0.897", "0.335", "0.85"]
+    assert not report.select(".compared")  # it is not meant to be equal
     values = [each.text.split()[0] for each in report.select(".values dt")]
     assert values[:2] == ["relu_grad_inactive", "source"]
     assert len(values) == len(set(values)) == len(Parameters.model_fields)
@@ -338,10 +337,14 @@ def test_another_network_has_no_pad_no_training_and_marked_metrics(runs, tmp_pat
     """Without data.npz, the counts of mistakes have no images."""
     folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "own"))
     folder.data_path.unlink()
+    metrics = folder.read_metrics().model_copy(update={"train_error": 0.5})
+    atomic_write(folder.metrics_path, to_json(metrics))
     record = folder.read_record()
     inputs = record.inputs | {"code helpers.py": "0" * 64}
     html = parse(run_report.render_run(folder, record.replace(inputs=inputs)))
     assert html.h1.text.startswith("A network of your own")
+    marks = [row.select("td")[-1].text for row in html.select(".compared tbody tr")]
+    assert [mark.split()[0] for mark in marks] == ["≠", "✓", "✓", "✓"]
     assert not html.select("canvas, .train, .kind")
     run = json.loads(html.find(id="run").text)
     assert run == {"network": None, "training": None}
