@@ -2,7 +2,6 @@
 
 import base64
 import itertools
-import json
 import re
 import shutil
 
@@ -233,16 +232,9 @@ def test_a_report_says_first_what_came_out_and_then_what_was_trained(report):
 
 
 def test_a_report_has_what_its_reader_asks_in_this_order_and_folds_the_rest(report):
-    headings = [each.text for each in report.select(".report h2")]
-    assert headings == [
-        "Result",
-        "What was trained",
-        "Is it any good?",
-        "How it learned",
-        "What it takes for what",
-        "The most confident mistakes",
-        "Draw",
-    ]
+    anchors = [each["id"] for each in report.select(".report h2")]
+    order = "result trained baselines learned confusion mistakes draw"
+    assert anchors == order.split()
     (row,) = report.select(".report .marked")
     assert [cell.text for cell in row.select("td")[:2]] == ["this network", "85.00 %"]
     baseline = report.find("td", string="1-nearest neighbour")
@@ -333,8 +325,7 @@ def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path)
     assert "<strong>98 %</strong> of 49 test images" in text
 
 
-def test_another_network_has_no_pad_no_training_and_marked_metrics(runs, tmp_path):
-    """Without data.npz, the counts of mistakes have no images."""
+def test_metrics_of_another_network_are_marked_and_mistakes_need_data(runs, tmp_path):
     folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "own"))
     folder.data_path.unlink()
     metrics = folder.read_metrics().model_copy(update={"train_error": 0.5})
@@ -342,13 +333,9 @@ def test_another_network_has_no_pad_no_training_and_marked_metrics(runs, tmp_pat
     record = folder.read_record()
     inputs = record.inputs | {"code helpers.py": "0" * 64}
     html = parse(run_report.render_run(folder, record.replace(inputs=inputs)))
-    assert html.h1.text.startswith("A network of your own")
     marks = [row.select("td")[-1].text for row in html.select(".compared tbody tr")]
     assert [mark.split()[0] for mark in marks] == ["≠", "✓", "✓", "✓"]
-    assert not html.select("canvas, .train, .kind")
-    run = json.loads(html.find(id="run").text)
-    assert run == {"network": None, "training": None}
-    assert "helpers.py has been changed" in html.select_one(".drawing").text
+    assert not html.select(".kind")
 
 
 def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
