@@ -130,22 +130,17 @@ def test_an_answer_is_folded_with_its_text_and_its_pictures():
     html = "<details class='answer'><pre>5 &lt; 6</pre></details>"
     data = {"text/html": html, "text/plain": "5 < 6"}
     fold = new_output("display_data", data, metadata={"answer": True})
-    empty = new_output(
-        "display_data", data | {"text/plain": ""}, metadata={"answer": True}
-    )
     shown = new_output("stream", text="shown")
     picture = make_picture(alt="a picture")
     html = render(
         "# Title",
         make_code("1", fold, picture),
-        make_code("2", empty, picture),
         make_code("3", shown, picture),
     )
-    first, second = html.select("details.answer")
-    assert first.pre.text == "5 < 6"
-    assert not second.pre
-    assert len(html.select("details.answer img")) == 2
-    assert len(html.select("img")) == 3
+    (answer,) = html.select("details.answer")
+    assert answer.pre.text == "5 < 6"
+    assert len(answer.select("img")) == 1
+    assert len(html.select("img")) == 2
 
 
 def test_links_lead_within_the_page_or_to_other_sites_and_dead_ones_are_text():
@@ -239,7 +234,7 @@ def test_a_report_has_what_its_reader_asks_in_this_order_and_folds_the_rest(repo
     assert [cell.text for cell in row.select("td")[:2]] == ["this network", "85.00 %"]
     baseline = report.find("td", string="1-nearest neighbour")
     assert baseline.find_next("td").text == "86.90 %"
-    assert not report.select(".report .prose, .report img[src*=svg], .report .plot")
+    assert not report.select(".report .plot")
     folds = [fold.summary.text for fold in report.select("section > details")]
     assert folds[-4:] == [stage.name for stage in STAGES] + ["How it was made"]
     assert "Save the metrics" in report.main.text
@@ -262,7 +257,6 @@ def test_the_mistakes_of_a_report_are_counted_and_have_their_first_images(runs, 
             picture = plots.to_data_address(data.x_test[places[:6]])
             assert figures[kind].img["src"] == picture
             assert str(len(places)) in figures[kind].figcaption.text
-    assert len(figures) > 50
 
 
 def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
