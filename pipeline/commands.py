@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from pipeline import parameters
+from pipeline.errors import InvalidFile
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, from_current_folder, normalise_source
 from pipeline.results.stages import SWEEP
@@ -178,28 +179,42 @@ def command_notebooks(paths: tuple[Path, ...]) -> None:
 def command_report(path: Path, output: Path | None) -> None:
     """Make a page of a notebook, lesson, finished run or sweep."""
     if not path.is_dir():
-        report = write_file_page(path, output)
+        report = make_file_page(path, output)
     elif output:
         raise click.UsageError("The page of a run or a sweep stays in its folder.")
+    elif (path / SWEEP).exists():
+        from pipeline.sweeps import execution, sweep
+
+        read = sweep.read_sweep(from_current_folder(str(path)))
+        report = execution.write_sweep_report(read)
     else:
-        report = write_folder_page(path)
+        report = make_run_page(from_current_folder(str(path)))
     echo_path("report", report)
 
 
-def write_folder_page(path: Path) -> Path:
-    """Write the page of a run or a sweep into its folder, and return its path."""
-    folder = from_current_folder(str(path))
-    if (path / SWEEP).exists():
-        from pipeline.sweeps import execution, sweep
+def make_run_page(run_dir: str) -> Path:
+    """Make the report of a finished run again, and return its path.
 
-        return execution.write_report(sweep.read_sweep(folder))
-    from pipeline.execution import runs
+    Raises InvalidFile if the folder has no finished run, if a result was altered, or if
+    the folder belongs to a point of a sweep, because a point has no page.
+    """
+    from pipeline.reports import run_report
+    from pipeline.results.files import lock_folder
+    from pipeline.results.run_folder import PointFolder, open_run
 
-    return runs.write_report(folder)
+    folder = open_run(run_dir)
+    record = folder.read_record()
+    if isinstance(folder, PointFolder):
+        command = parameters.make_command(record.parameters, "runs/NAME")
+        advice = f"To make a run of its parameters: {command}"
+        raise InvalidFile(folder.path, "is a point, which has no page", advice)
+    with lock_folder(folder.path):
+        run_report.write_run_report(folder, folder.read_evaluated())
+    return folder.report_path
 
 
-def write_file_page(path: Path, output: Path | None) -> Path:
-    """Write the page of a notebook or a lesson, and return the page's path.
+def make_file_page(path: Path, output: Path | None) -> Path:
+    """Make the page of a notebook or a lesson, and return the page's path.
 
     path: the notebook, or the Markdown file of the lesson.
     output: the path of the page. By default, the page goes to runs/reports.
@@ -212,7 +227,7 @@ def write_file_page(path: Path, output: Path | None) -> Path:
     if path.suffix == ".md":
         lesson.write_page(path, report)
     else:
-        page.write_notebook_report(path, report)
+        page.write_notebook_page(path, report)
     return report
 
 
@@ -229,4 +244,4 @@ def command_compare(run_dirs: tuple[str, ...], output: Path | None) -> None:
     from pipeline import comparison
 
     folders = [from_current_folder(path) for path in run_dirs]
-    echo_path("report", comparison.write_report(folders, output))
+    echo_path("report", comparison.write_comparison(folders, output))

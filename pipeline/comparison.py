@@ -16,14 +16,17 @@ import pandas as pd
 from pipeline.errors import InvalidInput
 from pipeline.execution import notebooks
 from pipeline.images.data import Data, is_available, load_source
+from pipeline.network.published import format_percent, format_result
+from pipeline.parameters import make_command
 from pipeline.paths import NOTEBOOKS
-from pipeline.reports import cells, page
-from pipeline.results.files import check_page
+from pipeline.reports import cells, origins, page
+from pipeline.results.files import atomic_write, check_page
 from pipeline.results.run_folder import RunFolder, open_run
 from pipeline.statistics import CONFIDENCE, compare_pair, estimate_difference
 from pipeline.sweeps.table import find_selected
 
-VERDICT = "verdict"  # the tag of the cell that shows the verdict
+VERDICT = "verdict-shown"  # the id of the cell that shows the verdict
+SWEEPS_TAG = "sweeps"  # the tag of cells that are only about sweeps
 MARKS = str.maketrans("", "", "*`")  # the marks of Markdown that the log leaves out
 
 log = logging.getLogger(__name__)
@@ -205,9 +208,12 @@ def describe_verdict(comparison: Comparison) -> str:
         is_sure = low > 0 or high < 0
         b_leads = row["difference"] > 0
         holds, cause = "also for other seeds", "The seeds"
-        interval = f"{100 * CONFIDENCE:g} % interval {low:+.4f} to {high:+.4f}"
+        difference, *ends = (
+            f"{100 * end:+.2f}" for end in (row["difference"], low, high)
+        )
+        interval = f"{100 * CONFIDENCE:g} % interval {' to '.join(ends)}"
         interval += f", {describe_seeds(comparison)}"
-        change = f"the test accuracy changes by {row['difference']:+.4f}"
+        change = f"the test accuracy changes by {difference} percentage points"
         numbers = f"from A to B {change} ({interval})"
     else:
         only_a, only_b, p = compare_pair(*comparison.correct)
@@ -216,11 +222,14 @@ def describe_verdict(comparison: Comparison) -> str:
         holds = "by more than the luck of the test images, but other seeds may "
         holds += "give another result"
         cause = "The luck of the test images"
-        a, b = (f"{100 * share:.2f}" for share in comparison.correct.mean(axis=1))
-        count = f"{len(comparison.data.y_test):,} test images"
+        images = len(comparison.data.y_test)
+        a, b = (
+            format_percent(each, images) for each in comparison.correct.mean(axis=1)
+        )
+        count = f"{images:,} test images"
         records = [folder.read_record() for folder in comparison.networks.values()]
         seeds = " and ".join(str(each.parameters.seed) for each in records)
-        correct = f"A classifies {a} and B {b} % of {count} correctly"
+        correct = f"A classifies {a} and B {b} of {count} correctly"
         if comparison.left_out:
             seeds += f"; {comparison.left_out} others are left out"
         numbers = f"{correct} (seeds {seeds})"
@@ -241,7 +250,42 @@ def describe_seeds(comparison: Comparison) -> str:
     return f"all {len(first)} and {len(second)} seeds, as if they were independent"
 
 
-def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
+def find_differences(comparison: Comparison) -> pd.DataFrame:
+    """Return a table with what differs between A and B, parameters first.
+
+    The rows are parameters and inputs. An input that only one side has is left out.
+    """
+    columns = {}
+    for letter, side in comparison.sides.items():
+        record = comparison.networks[letter].read_record()
+        seeds = ", ".join(map(str, sorted(side.folders)))
+        values = record.parameters.model_dump()
+        columns[letter] = values | {"seed": seeds} | record.inputs
+    table = pd.DataFrame(columns, dtype=object).dropna().astype(str)
+    return table[table["A"] != table["B"]]
+
+
+def format_changes(changes: pd.Series) -> pd.Series:
+    """Format differences of metrics: those of accuracies in percentage points.
+
+    changes: the differences, by the name of the metric.
+    """
+    texts = [format_result(str(name), each, 50, "+") for name, each in changes.items()]
+    return pd.Series(texts, changes.index).str.removesuffix(" %")
+
+
+def make_title(comparison: Comparison) -> str:
+    """Return a title: the parameters that differ or, if none or many do, the names."""
+    names = [name for name in find_differences(comparison).index if " " not in name]
+    if 1 <= len(names) <= 2:
+        table = find_differences(comparison).loc[names]
+        return ", ".join(
+            f"{name} {row['A']} or {row['B']}" for name, row in table.iterrows()
+        )
+    return " or ".join(side.name for side in comparison.sides.values())
+
+
+def write_comparison(run_dirs: Sequence[str], output: Path | None) -> Path:
     """Write a page that compares two runs or sweeps, and return the page's path.
 
     output: the path of the page. By default, the page goes to runs/reports.
@@ -252,14 +296,42 @@ def write_report(run_dirs: Sequence[str], output: Path | None) -> Path:
     names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
     output = output or page.choose_page_path("_and_".join(names))
     check_page(output)
-    read_comparison(run_dirs)  # raises its errors before the notebook is executed
-    title = f"{' and '.join(names)} compared"
+    comparison = read_comparison(run_dirs)  # raises its errors before the notebook runs
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"
         values = {"run_dirs": list(run_dirs)}
         notebooks.execute(NOTEBOOKS / executed.name, executed, values)
-        page.write_notebook_report(executed, output, title)
-        for cell in cells.read_notebook(executed).cells:
-            if cells.has_tag(cell, VERDICT):
-                log.info(cell.outputs[0].data["text/markdown"].translate(MARKS))
+        notebook = cells.read_notebook(executed)
+    if not comparison.has_seeds:
+        notebook = cells.drop_tagged_cells(notebook, SWEEPS_TAG)
+    sides = {}
+    for letter, side in comparison.sides.items():
+        sides[letter] = describe_side(side, comparison.networks[letter])
+    record = comparison.networks["A"].read_record()
+    html = page.render_report(
+        "comparison.html.j2",
+        {executed.stem: notebook},
+        title=make_title(comparison),
+        has_seeds=comparison.has_seeds,
+        origins=sides,
+        credits=origins.collect_credits(record.parameters.source, record.inputs),
+    )
+    atomic_write(output, html.encode())
+    (verdict,) = (cell for cell in notebook.cells if cell.id == VERDICT)
+    log.info(verdict.outputs[0].data["text/markdown"].translate(MARKS))
     return output
+
+
+def describe_side(side: Side, network: RunFolder) -> dict[str, object]:
+    """Return how a side was made, as comparison.html.j2 shows it.
+
+    network: the folder of one of its networks, whose command is shown.
+    """
+    record = network.read_record()
+    run_dir = "runs/NAME" if len(side.folders) > 1 else side.name
+    return {
+        "name": side.name,
+        "is_sweep": len(side.folders) > 1,
+        "place": origins.describe_place(record),
+        "command": make_command(record.parameters, run_dir),
+    }

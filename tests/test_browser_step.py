@@ -1,16 +1,17 @@
 """Pressing on networks in an offline browser: sums, steps and curves."""
 
+import json
 import re
 from decimal import Decimal
+from html import escape
 
-import nbformat
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 import helpers
 from pipeline.lessons.diagram import Diagram
-from pipeline.reports.page import write_notebook_report
+from pipeline.reports.assets import REPORTS
 from tests import pages
 from tests.lessons.test_diagram import ON_PAPER
 from tests.lessons.test_lesson import write_lesson
@@ -57,7 +58,7 @@ def check_sums(page, root, buttons, values, signals):
 
 @pytest.fixture(scope="module")
 def diagrams(tmp_path_factory):
-    """The page of a notebook that shows small networks, and these networks."""
+    """A page that shows small networks, and these networks."""
     rng = np.random.default_rng(0)
     random = [rng.normal(size=shape) for shape in ((4, 5), (5, 3))]
     networks = [
@@ -67,15 +68,15 @@ def diagrams(tmp_path_factory):
         Diagram(ON_PAPER, [1, 2, 3], [0, 1], relu_grad_inactive=1),
         Diagram(random, rng.normal(size=4), [0, 1, 0], learning_rate=0.01),
     ]
-    cells = [nbformat.v4.new_markdown_cell("# Show networks")]
+    section = "<h1>Networks</h1>"
     for network in networks:
-        bundle, metadata = network._repr_mimebundle_()
-        output = nbformat.v4.new_output("display_data", bundle, metadata=metadata)
-        cells.append(nbformat.v4.new_code_cell("network", outputs=[output]))
-    folder = tmp_path_factory.mktemp("diagrams")
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "page.ipynb")
-    write_notebook_report(folder / "page.ipynb", folder / "page.html")
-    return folder / "page.html", networks
+        state = escape(json.dumps(network.state))
+        place = f'<div class="live" data-name="diagram" data-state="{state}"></div>'
+        section += place
+    values = {"title": "Networks", "headings": {}, "section": section}
+    path = tmp_path_factory.mktemp("diagrams") / "page.html"
+    path.write_text(REPORTS.render("page.html.j2", ["page", "diagrams"], **values))
+    return path, networks
 
 
 def compute(diagram):

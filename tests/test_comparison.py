@@ -124,9 +124,9 @@ def test_seeds_that_both_sides_have_are_compared(first, second, compared):
     ("only", "names", "shares"),
     [
         # By the binomial distribution p is 22 / 2**10, 2 / 2**10 and 112 / 2**10.
-        ((1, 9), "B (`b`) is better than A (`a`)", "91.00 and B 99.00 %"),
-        ((10, 0), "A (`a`) is better than B (`b`)", "100.00 and B 90.00 %"),
-        ((2, 8), "The luck of the test images may", "92.00 and B 98.00 %"),
+        ((1, 9), "B (`b`) is better than A (`a`)", "91.00 % and B 99.00 %"),
+        ((10, 0), "A (`a`) is better than B (`b`)", "100.00 % and B 90.00 %"),
+        ((2, 8), "The luck of the test images may", "92.00 % and B 98.00 %"),
     ],
 )
 def test_two_networks_are_judged_by_the_images_that_one_alone_reads(
@@ -163,7 +163,8 @@ def test_two_sweeps_are_judged_by_their_interval(pair, second, begin):
         sides[letter] = comparison.Side(letter.lower(), folders, table)
     verdict = comparison.describe_verdict(replace(compared, sides=sides))
     assert verdict.startswith(begin)
-    assert f"{np.mean(second) - (0.80 + 0.80 + 0.81) / 3:+.4f} (95 %" in verdict
+    points = 100 * (np.mean(second) - (0.80 + 0.80 + 0.81) / 3)
+    assert f"{points:+.2f} percentage points (95 %" in verdict
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,7 @@ def sweeps(tmp_path_factory, pipeline):
 
 
 def test_the_page_of_two_sweeps_has_their_mean_difference(sweeps, tmp_path):
-    path = comparison.write_report(sweeps, tmp_path / "page.html")
+    path = comparison.write_comparison(sweeps, tmp_path / "page.html")
     page, tables = read_page(path)
     results = [
         pd.read_csv(f"{sweep}/results.csv", index_col="seed") for sweep in sweeps
@@ -189,12 +190,14 @@ def test_the_page_of_two_sweeps_has_their_mean_difference(sweeps, tmp_path):
     first, second = (each["test_accuracy"][[2, 3]] for each in results)
     difference = (second - first).mean()  # of the seeds that both have
     a, b, change, interval = tables["metric"]["test accuracy ↑"]
-    assert float(a) == pytest.approx(first.mean(), abs=6e-5)
-    assert float(b) == pytest.approx(second.mean(), abs=6e-5)
-    assert change == f"{difference:+.4f}"
-    assert interval in page.strong.text
-    assert "2 seeds of both, without 1 that only one" in page.strong.text
+    assert a == f"{100 * first.mean():.2f} %"
+    assert b == f"{100 * second.mean():.2f} %"
+    assert change == f"{100 * difference:+.2f}"
+    verdict = page.select_one(".verdict").text
+    assert interval in verdict
+    assert "2 seeds of both, without 1 that only one" in verdict
     assert tables["what differs"] == {"hidden_size": ["3", "4"]}
+    assert page.h1.text == "hidden_size 3 or 4"
     copy = shutil.copytree(sweeps[0], tmp_path / "copy")
     compared = comparison.read_comparison([sweeps[0], str(copy)])
     assert "identical" in comparison.describe_verdict(compared)
@@ -208,15 +211,22 @@ def test_the_page_begins_with_the_verdict_and_shows_what_differs(
     inputs = json.loads((copy / "run.json").read_text())["inputs"]
     inputs |= {"version numpy": "1.0", "code helpers.py": "0" * 64}
     change_record(copy, inputs=inputs)
-    path = comparison.write_report([pair[0], str(copy)], tmp_path / "out" / "page.html")
+    path = comparison.write_comparison(
+        [pair[0], str(copy)], tmp_path / "out" / "page.html"
+    )
     assert list(path.parent.iterdir()) == [path]
     page, tables = read_page(path)
-    assert page.title.text == f"{pair[0]} and {copy} compared"
-    assert page.strong.text in caplog.messages
-    assert page.strong.find_next("img").find_previous("strong") == page.strong
+    assert page.title.text == page.h1.text == "relu_grad_inactive 1 or 0"
+    verdict = page.select_one(".verdict strong").text.replace("\xa0", " ")
+    assert verdict in caplog.messages
+    headings = [each.text for each in page.select(".report h2")]
+    assert headings == ["Which is better?", "What differs", "The metrics"]
+    assert "sweeps over several seeds" not in page.text
+    made = page.select_one("#made").text
+    assert all(name in made for name in (pair[0], str(copy), "-p relu_grad_inactive 0"))
     # The published metrics.
-    assert tables["metric"]["train error ↓"] == ["0.4204", "0.2746", "-0.1458"]
-    assert tables["metric"]["test accuracy ↑"] == ["0.7942", "0.8500", "+0.0558"]
+    assert tables["metric"]["train error ↓"] == ["0.420", "0.275", "-0.146"]
+    assert tables["metric"]["test accuracy ↑"] == ["79.42 %", "85.00 %", "+5.58"]
     differing = tables["what differs"]
     assert differing["relu_grad_inactive"] == ["1", "0"]
     assert differing["version numpy"] == [np.__version__, "1.0"]

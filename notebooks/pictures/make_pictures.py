@@ -1,7 +1,8 @@
-"""Make the pictures of README.md from committed files; `make pictures` runs this.
+"""Make the pictures of README.md; `make pictures` runs this.
 
 drawing.gif shows how a digit is drawn and classified in notebooks/lesson.html, in
-Chromium. dose.png is a figure of notebooks/why.ipynb. pages.sha256 has the digest of
+Chromium. report.png is the first screen of the report of a default run, which is made
+for this. dose.png is a figure of notebooks/why.ipynb. pages.sha256 has the digest of
 the page from which drawing.gif was made, so that a test can tell when the picture is
 outdated.
 """
@@ -10,12 +11,15 @@ import base64
 import hashlib
 import io
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).resolve().parent
 LESSON = FOLDER.parent / "lesson.html"
@@ -81,20 +85,12 @@ def draw_strokes(page: Page) -> tuple[list[Image.Image], list[int]]:
     return frames, durations
 
 
-def make_drawing_gif() -> None:
+def make_drawing_gif(browser: Browser) -> None:
     """Write drawing.gif, and write the digest of its page to pages.sha256."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium-headless-shell")
-            or shutil.which("chromium")
-            or shutil.which("google-chrome"),
-            args=["--no-sandbox"],
-        )
-        page = browser.new_page(viewport={"width": WIDTH, "height": 900})
-        page.goto(LESSON.as_uri())
-        frames, durations = draw_strokes(page)
-        browser.close()
-    palette = frames[-1].quantize(COLOURS)
+    page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+    page.goto(LESSON.as_uri())
+    frames, durations = draw_strokes(page)
+    palette = frames[-1].quantize(128)
     first, *others = (
         frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
     )
@@ -110,6 +106,25 @@ def make_drawing_gif() -> None:
     (FOLDER / "pages.sha256").write_text(f"{digest}  {LESSON.name}\n")
 
 
+def make_report_picture(browser: Browser) -> None:
+    """Write report.png: the beginning of the report of a default run, on a phone."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "run",
+            "--run-dir",
+            f"{folder}/default",
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.goto(f"file://{folder}/default/report.html")
+        content = page.screenshot()
+    picture = Image.open(io.BytesIO(content)).convert("RGB").quantize(128)
+    picture.save(FOLDER / "report.png", optimize=True)
+
+
 def copy_dose_picture() -> None:
     """Copy dose.png, unchanged, from the outputs of why.ipynb."""
     cells = nbformat.read(WHY, as_version=4).cells
@@ -118,6 +133,19 @@ def copy_dose_picture() -> None:
     (FOLDER / "dose.png").write_bytes(base64.b64decode(png))
 
 
-if __name__ == "__main__":
-    make_drawing_gif()
+def make_pictures() -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium-headless-shell")
+            or shutil.which("chromium")
+            or shutil.which("google-chrome"),
+            args=["--no-sandbox"],
+        )
+        make_drawing_gif(browser)
+        make_report_picture(browser)
+        browser.close()
     copy_dose_picture()
+
+
+if __name__ == "__main__":
+    make_pictures()

@@ -4,9 +4,8 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from pipeline.errors import InvalidFile, InvalidInput, NotebookFailed
+from pipeline.errors import InvalidInput, NotebookFailed
 from pipeline.execution.machine import collect_origin
 from pipeline.execution.process import start_fork_server
 from pipeline.images import data
@@ -16,14 +15,13 @@ from pipeline.parameters import (
     choose_run_dir,
     find_changed_from_original,
     format_parameters,
-    make_command,
 )
 from pipeline.paths import hide_folders
-from pipeline.records import RunRecord, Status
+from pipeline.records import Metrics, RunRecord, Status
 from pipeline.results import provenance
 from pipeline.results.files import atomic_write, check_folder, lock_folder
 from pipeline.results.provenance import EVALUATION_INPUTS
-from pipeline.results.run_folder import PointFolder, RunFolder, open_run
+from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import README, STAGES, SWEEP, Stage
 
 log = logging.getLogger(__name__)
@@ -76,7 +74,9 @@ def run(
         else:
             log.info("It is finished, and nothing that it depends on has changed.")
             if not folder.report_path.exists():
-                write_run_page(folder, folder.read_record())
+                from pipeline.reports import run_report  # see `execute_stages`
+
+                run_report.write_run_report(folder, folder.read_record())
     log.info(summarise_metrics(folder))
 
 
@@ -112,7 +112,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Sequence[str]) ->
     record: the record of the run, before it begins.
     reasons: why an earlier run in the folder is replaced. These reasons are logged.
     """
-    from pipeline.reports import origins  # see `execute_stages`
+    from pipeline.reports import origins, run_report  # see `execute_stages`
 
     before = folder.find_record()
     if before and provenance.list_changes(before, record, EVALUATION_INPUTS):
@@ -137,7 +137,7 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Sequence[str]) ->
             raise NotebookFailed(f"{problem}. Start the command again.")
         duration = measure_duration(started, has_checkpoint)
         ended = record.replace(duration_s=duration, outputs=outputs)
-        write_run_page(folder, ended)
+        run_report.write_run_report(folder, ended)
         folder.write_record(ended.replace(status=Status.DONE))
     except BaseException as error:
         # Delete the metrics, so that the folder does not look like a finished run.
@@ -207,28 +207,23 @@ def execute_stages(
     return outputs
 
 
-def write_run_page(folder: RunFolder, record: RunRecord) -> None:
-    """Write the report of a finished run, whose run.json need not be written yet."""
-    from pipeline.reports import page  # see `execute_stages`
-
-    page.write_run_report(folder, record)
-
-
 def summarise_metrics(folder: RunFolder) -> str:
     """Return a summary of a run: what differs from the original, and its metrics.
 
-    For images from MNIST, the published metrics stand beside those of the run.
+    For images from MNIST, the published metrics stand beside those of the run, with the
+    digits in which they were published.
     """
     record = folder.read_record()
-    metrics = folder.read_metrics().model_dump()
+    metrics = folder.read_metrics()
+    values = metrics.model_dump()
     is_published = provenance.has_published_helpers(record.inputs)
     changed = find_changed_from_original(record.parameters)
     if not provenance.has_mnist(record.inputs):
-        table = published.format_own_metrics(metrics)
+        table = ""
     elif changed:  # so the metrics are not meant to be equal
-        table = published.format_table(metrics, equal="", other="")
+        table = published.format_table(values, equal="", other="")
     else:
-        table = published.format_table(metrics)
+        table = published.format_table(values)
     differences: list[str] = []
     if changed:
         differences.append(format_parameters(changed))
@@ -239,22 +234,16 @@ def summarise_metrics(folder: RunFolder) -> str:
         parts.append(f"What differs from the original: {', '.join(differences)}")
     if not is_published:
         parts.append(published.NOTE)
-    parts += [table, f"report: {os.path.relpath(folder.report_path)}"]
+    if table:
+        parts.append(table)
+    parts += [summarise_test(metrics), f"report: {os.path.relpath(folder.report_path)}"]
     return "\n" + "\n\n".join(parts)
 
 
-def write_report(run_dir: str) -> Path:
-    """Write the report of a finished run, and return the path of the report.
-
-    Raises InvalidFile if the folder has no finished run, if a result was altered, or if
-    the folder belongs to a point of a sweep.
-    """
-    folder = open_run(run_dir)
-    record = folder.read_record()  # raises if there is no run to lock
-    if isinstance(folder, PointFolder):
-        command = make_command(record.parameters, "runs/NAME")
-        advice = f"To make a run of its parameters: {command}"
-        raise InvalidFile(folder.path, "is a point, which has no page", advice)
-    with lock_folder(folder.path):
-        write_run_page(folder, folder.read_evaluated())
-    return folder.report_path
+def summarise_test(metrics: Metrics) -> str:
+    """Return the metrics of a run on the test images as one line."""
+    count = metrics.test_images
+    accuracy = published.format_percent(metrics.test_accuracy, count)
+    interval = published.format_percent_interval(metrics.test_accuracy, count)
+    error = published.format_result("test_error", metrics.test_error, count)
+    return f"test accuracy {accuracy}, 95 % interval {interval}; test error {error}"

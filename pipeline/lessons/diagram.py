@@ -1,12 +1,13 @@
 """Draw the pictures of learn.ipynb, among them networks with buttons to press.
 
-In JupyterLab and in the page of a notebook, the script small.js draws a network from
-its state and makes the network interactive. Where scripts do not run, as on GitHub, a
-still picture of the network is shown. Other functions draw the steps of a weight down
-its loss, the directions of gradients, the original's slip, and one pass through the
-network.
+In JupyterLab and in the page of the lesson, the script small.js draws a network from
+its state and makes the network interactive. Elsewhere, as on GitHub and in the page of
+a notebook, a still picture of the network is shown. Other functions draw the steps of a
+weight down its loss, the directions of gradients, the original's slip, and one pass
+through the network.
 """
 
+import base64
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,8 @@ import traitlets
 from matplotlib.figure import Figure
 
 from pipeline.errors import InvalidInput
-from pipeline.reports import live, plots
+from pipeline.reports import plots
+from pipeline.reports.assets import REPORTS
 
 SIGN_COLOURS = {1: "#B2182B", 0: "0.6", -1: "#2166AC"}  # by the sign of a weight
 
@@ -40,8 +42,8 @@ class Diagram(anywidget.AnyWidget):
     Raises InvalidInput if the shapes do not match.
     """
 
-    _esm = live.read_widget("diagram")
-    _css = live.read_style("live")
+    _esm = REPORTS.read_widget("diagram")
+    _css = REPORTS.read_style("live")
     state = traitlets.Dict().tag(sync=True)
 
     def __init__(
@@ -98,9 +100,18 @@ class Diagram(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], Any]:
         view, _ = super()._repr_mimebundle_(**options) or ({}, {})
-        shown = {"name": "diagram", "state": self.state}
-        still, metadata = plots.to_output(draw_static(self), self.alt, live=shown)
+        still, metadata = to_output(draw_static(self), self.alt)
         return view | still, metadata
+
+
+def to_output(figure: Figure, alt: str) -> tuple[dict[str, Any], Any]:
+    """Return a figure as the data and metadata of an output, and close the figure.
+
+    alt: the alternative text of the picture.
+    """
+    picture = base64.b64encode(plots.to_png(figure)).decode()
+    about = {"alt": alt, "width": 864}  # a figure of 9 inches
+    return {"image/png": picture, "text/plain": alt}, {"image/png": about}
 
 
 def draw_static(diagram: Diagram) -> Figure:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 import helpers
 from helpers import Weights
 from pipeline.images.data import DIGITS, Classes, Data
+from pipeline.lessons.diagram import to_output
 from pipeline.reports import plots
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
@@ -225,7 +226,7 @@ class ReadingPanel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no typ
         alt = (
             f"A panel: choose an image, drop hidden units. {describe_reading(reading)}"
         )
-        self.still, self.metadata = plots.to_output(draw_reading(reading), alt)
+        self.still, self.metadata = to_output(draw_reading(reading), alt)
         sentence = escape(describe_reading(reading))
         source = f"data:image/png;base64,{self.still['image/png']}"
         picture = f'<img width="864" alt="{sentence}" src="{source}">'

@@ -14,14 +14,10 @@ from pathlib import Path
 
 from pipeline.errors import InvalidInput
 from pipeline.lessons.diagram import Diagram
-from pipeline.paths import RUNS
-from pipeline.reports import live, page
-from pipeline.reports.markdown import (
-    Renderer,
-    render_glossary,
-    render_inline,
-    render_text,
-)
+from pipeline.paths import NOTEBOOKS, RUNS
+from pipeline.reports import live
+from pipeline.reports.assets import REPORTS
+from pipeline.reports.markdown import Renderer, render_text
 from pipeline.results.files import atomic_write, check_page
 from pipeline.results.run_folder import RunFolder
 
@@ -42,8 +38,6 @@ def write_page(source: Path, output: Path) -> None:
     """
     check_page(output)
     html = render_lesson(source.read_text("utf-8"), RunFolder(RUNS / "default"))
-    if output.parent.resolve() != source.parent.resolve():
-        html = page.remove_dead_links(html)
     atomic_write(output, html.encode())
 
 
@@ -56,15 +50,20 @@ def render_lesson(text: str, folder: RunFolder) -> str:
     network, or if a question or a part in the text has a mistake.
     """
     record = folder.read_finished()
-    run = live.collect_template_values(folder, record)["run"]
-    if not run["networks"] or not run["training"]:
-        raise InvalidInput(f"The lesson cannot be made. {live.NO_TRAINING}")
-    run["networks"] = run["networks"][:1]
-    del run["training"]["curves"]  # only a report draws them
+    run = live.collect_run_data(folder, record)
+    if not run["network"] or not run["training"]:
+        problem = "a page cannot train the network of runs/default"
+        raise InvalidInput(f"The lesson cannot be made: {problem}.")
+    data = folder.read_data()
+    run["training"] |= {
+        "numValidation": len(data.x_validation),
+        "validation_images": live.pack_bytes(data.x_validation.tobytes()),
+        "validation_labels": live.pack_bytes(data.y_validation.tobytes()),
+    }
     unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%")
     opening, *texts = re.split("^## ", unbroken, flags=re.M)
     renderer = Renderer(["lesson"])
-    return page.render_template(
+    return REPORTS.render(
         "lesson.html.j2",
         ["page", "lesson", "diagrams", "predict", "bar"],
         ["live", "page", "lesson"],
@@ -109,3 +108,16 @@ def read_diagram(options: str) -> Diagram:
     except (ValueError, TypeError) as error:
         problem = f"This network of the lesson cannot be read: {options} ({error})"
         raise InvalidInput(problem) from None
+
+
+def render_glossary() -> str:
+    """Render the glossary of notebooks/README.md, without its heading."""
+    guide = (NOTEBOOKS / "README.md").read_text("utf-8")
+    glossary = guide.split("## Glossary\n")[1].split("\n## ")[0]
+    return render_text(glossary, Renderer(["README"]))
+
+
+def render_inline(source: str) -> str:
+    """Render a line of Markdown, such as a sentence, without a paragraph around it."""
+    html = render_text(source, Renderer(["words"]))
+    return html.strip().removeprefix("<p>").removesuffix("</p>")

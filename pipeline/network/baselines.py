@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers import Bytes, Floats, one_hot
+from pipeline.network.published import format_percent
 from pipeline.statistics import compare_pair
 
 Classes = npt.NDArray[np.intp]
@@ -103,7 +104,8 @@ def compare_methods(
             first, second, p = compare_pair(correct[name], correct[reference])
             p_value = f"{p:.4f}" if p >= 0.0001 else "<0.0001"
             cells = [f"{first:,}", f"{second:,}", p_value]
-        rows.append([name, f"{correct[name].mean():.4f}", *cells])
+        accuracy = format_percent(correct[name].mean(), len(labels))
+        rows.append([name, accuracy, *cells])
     return rows
 
 

@@ -93,5 +93,35 @@ def format_accuracy(accuracy: float, images: int) -> str:
     return f"{accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}"
 
 
+def format_percent(accuracy: float, images: int, sign: str = "") -> str:
+    """Return an accuracy in percent, with two decimals.
+
+    images: the number of images that the accuracy was measured on. Below fifty images,
+        there are no decimals, because these would promise too much.
+    sign: see `format_result`.
+    """
+    decimals = 2 if images >= 50 else 0
+    return f"{100 * accuracy:{sign}.{decimals}f} %"
+
+
+def format_percent_interval(accuracy: float, images: int) -> str:
+    """Return the 95 % confidence interval of an accuracy, as "78.62 to 80.20 %"."""
+    ends = compute_wilson_interval(accuracy, images)
+    low, high = (format_percent(end, images) for end in ends)
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def format_result(metric: str, value: float, images: int, sign: str = "") -> str:
+    """Return a metric for people: an accuracy in percent, an error with three decimals.
+
+    metric: the name of the metric, such as "test_accuracy".
+    images: the number of images that it was measured on.
+    sign: "+" to put a plus sign before positive numbers, "" to leave it out.
+    """
+    if "accuracy" in metric:
+        return format_percent(value, images, sign)
+    return f"{value:{sign}.3f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
+
+
 def format_duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,18 +1,11 @@
-"""Read notebooks, choose the cells that a page shows, and fold the set-up cells."""
+"""Read notebooks, and choose the cells that a page shows."""
 
-import re
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_output, new_raw_cell
 
 from pipeline.errors import InvalidFile
-
-TABLE = "\n\n| | |\n"  # heads the table of what a notebook reads and writes
-SAVING = "## Save the "  # begins the heading of a stage's last section
-TASK = re.compile(r"\*\*(Predict|Try)\*\*|Next[,:] ")  # begins a task
-FOLD = re.compile("<details>.*?</details>", re.S)  # the folded answer to a task
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -40,56 +33,3 @@ def drop_tagged_cells(notebook: NotebookNode, tag: str) -> NotebookNode:
     """Return the notebook without the cells that have this tag."""
     cells = [cell for cell in notebook.cells if not has_tag(cell, tag)]
     return NotebookNode(notebook | {"cells": cells})
-
-
-def remove_tasks(notebook: NotebookNode) -> NotebookNode:
-    """Return the notebook without its tasks, and with the outputs of answers unfolded.
-
-    Tasks are paragraphs that ask the reader to predict or try something. The function
-    also removes the folded answers in texts, the cells that are then empty, and the
-    last section, which only saves the results.
-    """
-    cells: list[NotebookNode] = []
-    saving_heading = ""
-    for cell in notebook.cells:
-        if saving_heading:
-            break
-        if cell.cell_type == "markdown":
-            text, saving_heading, _ = FOLD.sub("", cell.source).partition(SAVING)
-            kept = [each for each in text.split("\n\n") if not TASK.match(each)]
-            cell = NotebookNode(cell | {"source": "\n\n".join(kept).strip()})
-        elif cell.get("outputs") and cell.outputs[0].get("metadata", {}).get("answer"):
-            first, *outputs = cell.outputs
-            if text := first.data["text/plain"]:
-                outputs.insert(0, new_output("stream", text=text))
-            cell = NotebookNode(cell | {"outputs": outputs})
-        cells.append(cell)
-    return NotebookNode(notebook | {"cells": [each for each in cells if each.source]})
-
-
-def fold_set_up(notebook: NotebookNode) -> NotebookNode:
-    """Return the notebook with its set-up folded.
-
-    The set-up consists of the table below the title, and of all cells between the title
-    and the first section. The fold starts open if one of these cells failed. A notebook
-    without a title or without sections is returned unchanged.
-    """
-    cells = notebook.cells
-    prose = [cell.source if cell.cell_type == "markdown" else "" for cell in cells]
-    sections = [
-        index for index, text in enumerate(prose) if re.search("^## ", text, re.M)
-    ]
-    if not sections or not sections[0] or not prose[0]:
-        return notebook
-    title, rule, table = prose[0].partition(TABLE)
-    set_up = [new_markdown_cell(rule + table), *cells[1 : sections[0]]]
-    outputs = [output for cell in set_up for output in cell.get("outputs", [])]
-    is_open = any(output.output_type == "error" for output in outputs)
-    summary = "<summary>Set-up: what it reads, imports, parameters</summary>"
-    opening = new_raw_cell(
-        f'<details class="set-up"{" open" if is_open else ""}>{summary}'
-    )
-    rest = [new_raw_cell("</details>"), *cells[sections[0] :]]
-    return NotebookNode(
-        notebook | {"cells": [new_markdown_cell(title), opening, *set_up, *rest]}
-    )

@@ -13,10 +13,6 @@ from urllib.parse import unquote, urlsplit
 import jinja2
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from pipeline.paths import NOTEBOOKS
-
-GLOSSARY = "README.md#glossary"  # how notebooks link to the glossary
-
 
 class Renderer(IPythonRenderer):
     """Render the Markdown of a page's notebooks, and collect its headings.
@@ -33,7 +29,9 @@ class Renderer(IPythonRenderer):
         self.stem = stems[0]
         self.headings: dict[str, tuple[int, str]] = {}  # level and text, by anchor
         self.figures = 0
-        self.needs: set[str] = set()  # "diagrams" or "glossary", if used
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
+        return self  # nbconvert copies what it hands on, but one renderer counts
 
     def count_figure(self) -> int:
         """Count one more figure, and return its number."""
@@ -52,9 +50,6 @@ class Renderer(IPythonRenderer):
     def link(self, text: str, url: str, title: str | None = None) -> str:
         if urlsplit(url).scheme:
             return super().link(text, url, title)
-        if url == GLOSSARY:
-            self.needs.add("glossary")
-            return f'<a href="#glossary">{text}</a>'
         path, _, heading = url.partition("#")
         if path and not path.endswith(".ipynb"):
             return text
@@ -123,18 +118,5 @@ def render_markdown(context: jinja2.runtime.Context, source: str) -> str:
     return render_text(source, renderer)
 
 
-def render_glossary() -> str:
-    """Render the glossary of notebooks/README.md, without its heading."""
-    guide = (NOTEBOOKS / "README.md").read_text("utf-8")
-    glossary = guide.split("## Glossary\n")[1].split("\n## ")[0]
-    return render_text(glossary, Renderer(["README"]))
-
-
 def render_text(source: str, renderer: Renderer) -> str:
     return MarkdownWithMath(renderer).render(source)
-
-
-def render_inline(source: str) -> str:
-    """Render a line of Markdown, such as a sentence, without a paragraph around it."""
-    html = render_text(source, Renderer(["words"]))
-    return html.strip().removeprefix("<p>").removesuffix("</p>")

@@ -10,7 +10,7 @@ from functools import cache
 from ruamel.yaml import YAML
 
 from pipeline.paths import ROOT
-from pipeline.records import Origin
+from pipeline.records import Origin, RunRecord
 from pipeline.results.provenance import has_mnist
 
 MNIST = (
@@ -105,6 +105,16 @@ def cite_project() -> str:
     return (
         f"{citation['title']}, {licence}. Cite {authors} ({year}), version {version}."
     )
+
+
+def describe_place(record: RunRecord) -> str:
+    """Describe in one line when and where a run was made, and how long it took."""
+    begin = f"{record.started:%Y-%m-%d %H:%M} UTC"
+    duration = "with interruptions"
+    if record.duration_s is not None:
+        duration = f"in {record.duration_s} seconds"
+    where = describe_origins([record.origin])
+    return f"{begin} {duration}, {where}"
 
 
 def describe_origins(origins: Iterable[Origin | None]) -> str:

@@ -59,27 +59,90 @@ def show(figure: Figure, alt: str) -> None:
     display(Image(to_png(figure), format="png", retina=True, alt=alt))
 
 
-def to_output(figure: Figure, alt: str, **others: Any) -> tuple[dict[str, Any], Any]:
-    """Return a figure as the data and metadata of an output, and close the figure.
+def show_svg(figure: Figure, alt: str) -> None:
+    """Display a figure as SVG in the reader's colours, and close the figure.
 
-    alt: the alternative text of the picture.
-    others: more metadata of the picture.
+    Text and axes, which are black in the figure, get the colour of the text around it.
     """
-    picture = base64.b64encode(to_png(figure)).decode()
-    about = {"alt": alt, "width": 864, **others}  # a figure of 9 inches
-    return {"image/png": picture, "text/plain": alt}, {"image/png": about}
+    file = io.StringIO()
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "digits"}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    plt.close(figure)
+    svg = file.getvalue().partition("<svg ")[2].replace("#000000", "currentColor")
+    attributes = f'class="panel" role="img" aria-label="{escape(alt)}"'
+    display(HTML(f'<div {attributes}><svg fill="currentColor" {svg}</div>'))
 
 
-def make_table(rows: Sequence[Sequence[str]]) -> str:
+def make_table(rows: Sequence[Sequence[str]], marked: str = "") -> str:
     """Return an HTML table of texts, with the first row as its head.
+
+    marked: the first text of a row that is printed in bold.
 
     Notebooks of a run use this function instead of pandas, which a run does not import.
     """
     names, *others = rows
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in others)
-    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
+    body = ""
+    for row in others:
+        mark = ' class="marked"' if row[0] == marked else ""
+        texts = (f"<b>{escape(text)}</b>" if mark else escape(text) for text in row)
+        line = "".join(f"<td>{text}</td>" for text in texts)
+        body += f"<tr{mark}>{line}</tr>\n"
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>"
+
+
+def make_confusion_table(confusion: np.ndarray, names: Sequence[str], noun: str) -> str:
+    """Return a confusion matrix as an HTML table.
+
+    confusion: (C, A), the number of images by true class (row) and answer (column).
+    names: the names of the classes.
+    noun: the word for one class, such as "digit".
+
+    An answer that never occurs has no column. The colour of a count shows its share of
+    the sum of its row. `data-kind` names the class and the answer of a count.
+    """
+    answers = np.flatnonzero(confusion.any(axis=0)).tolist()
+    shares = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
+    corner = f'<th scope="col">true {noun} \\ answer</th>'
+    head = corner + "".join(f'<th scope="col">{escape(names[i])}</th>' for i in answers)
+    body = ""
+    for true in np.flatnonzero(confusion.any(axis=1)).tolist():
+        body += f'<tr><th scope="row">{escape(names[true])}</th>'
+        for answer in answers:
+            colour = f"rgb(0 114 178 / {0.6 * shares[true, answer]:.0%})"
+            about = f'data-kind="{true}-{answer}" style="background: {colour}"'
+            body += f"<td {about}>{confusion[true, answer] or ''}</td>"
+        body += "</tr>\n"
+    table = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>"
+    return f'<table class="confusion">{table}</table>'
+
+
+def make_tiles(images: np.ndarray, captions: Sequence[str]) -> str:
+    """Return an HTML table of images (N, 784), five in a row, with captions below."""
+    tiles = []
+    for image, caption in zip(images, captions, strict=True):
+        # Uncompressed, a picture is the same with each version of the compression.
+        address = to_data_address(image[np.newaxis], compress_level=0)
+        picture = f'<img src="{address}" alt="" width="56">'
+        tiles.append(f"<td>{picture}<br>{escape(caption)}</td>")
+    rows = (tiles[i : i + 5] for i in range(0, len(tiles), 5))
+    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f'<table class="tiles">\n{body}\n</table>'
+
+
+def to_data_address(images: np.ndarray, **options: Any) -> str:
+    """Return images (N, 784), side by side, as the address of a PNG picture.
+
+    options: options with which Pillow saves the picture.
+
+    The picture has sixteen greys, dark ink on white paper.
+    """
+    side_by_side = np.hstack([255 - image.reshape(28, 28) for image in images])
+    picture = fromarray(side_by_side // 17)
+    picture.putpalette([17 * grey for grey in range(16) for _ in range(3)])
+    file = io.BytesIO()
+    picture.save(file, "png", bits=4, **options)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def show_table(table: str) -> None:
@@ -150,33 +213,6 @@ def draw_class_accuracies(
     axis.errorbar(places, accuracies, reach, fmt="o", color=TRAIN, capsize=3)
     axis.set(xlabel=noun, ylabel="accuracy (fraction)")
     axis.set_xticks(places, names)
-    return figure
-
-
-def draw_confusion(confusion: np.ndarray, names: Sequence[str], noun: str) -> Figure:
-    """Draw a confusion matrix.
-
-    confusion: (C, C), the number of images by true class (row) and answer (column).
-    names: the names of the classes.
-    noun: the word for one class, such as "digit".
-
-    The colour of an entry shows its share of the sum of its row, from white for 0 to
-    dark blue for 1.
-    """
-    size = len(confusion)
-    share = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
-    is_long = max(map(len, names[:size])) > 2  # words, not digits
-    room = {"bottom": 0.23, "left": 0.23} if is_long else {"bottom": 0.1, "left": 0.08}
-    figure, axis = plt.subplots(figsize=(6.4, 6), gridspec_kw=room | {"top": 0.98})
-    axis.pcolormesh(range(size), range(size), share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(confusion):
-        # the colour that has more contrast: 4.4 to 1 or more
-        colour = "white" if share[row, column] > 0.7 else "black"
-        number = axis.text(column, row, str(count), color=colour)
-        number.set(ha="center", va="center_baseline")
-    axis.set(xlabel="answer", ylabel=f"true {noun}", ylim=(size - 0.5, -0.5))
-    axis.set_xticks(range(size), names[:size], rotation=90 if is_long else 0)
-    axis.set_yticks(range(size), names[:size])
     return figure
 
 

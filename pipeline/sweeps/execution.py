@@ -16,7 +16,11 @@ from loky import cpu_count
 
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
 from pipeline.execution.process import open_thread_pool, start_fork_server
-from pipeline.network.published import format_duration, format_metric
+from pipeline.network.published import (
+    format_duration,
+    format_percent,
+    format_result,
+)
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status
 from pipeline.reports.origins import SWEEP_README, describe_origins
@@ -77,7 +81,7 @@ def run_sweep(
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
         if jobs or is_new or not sweep.report_path.exists():
             log.info("writing the report")
-            write_report(sweep)
+            write_sweep_report(sweep)
     log.info(f"report: {os.path.relpath(sweep.report_path)}")
     any_failed = table.has_failed(found).any()
     if any_failed or not (found["status"] == Status.DONE).any():
@@ -209,7 +213,8 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     metric = sweep.record.select
     seeds, names = table.describe_seeds(best), table.find_varied(found)
     values = table.describe_values(best, names)
-    log.info(f"selected: {metric} {format_metric(best['mean'])}{seeds}: {values}")
+    mean = format_result(metric, best["mean"], table.count_images(best, metric))
+    log.info(f"selected: {metric} {mean}{seeds}: {values}")
     selected = [sweep.points[name] for name in table.find_points(found, best)]
     left = [point for point in selected if not evaluation.is_evaluated(point)]
     if left:
@@ -222,25 +227,35 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
             raise CommandFailed(f"{problem}: {error}") from error
         found = write_results(sweep)
     own = found[found["id"].isin(table.find_points(found, best))]
-    log.info(f"its test accuracy: {own['test_accuracy'].mean():.4f}{seeds}")
+    images = selected[0].folder.read_metrics().test_images
+    accuracy = format_percent(own["test_accuracy"].mean(), images)
+    log.info(f"its test accuracy: {accuracy}{seeds}")
     return found, bool(left)
 
 
-def write_report(sweep: Sweep) -> Path:
+def write_sweep_report(sweep: Sweep) -> Path:
     """Execute sweep.ipynb for a sweep in its current state, and write the report.
 
     Return the path of the report.
     """
     from pipeline.execution import notebooks  # see `runs.execute_stages`
-    from pipeline.reports import origins, page
+    from pipeline.reports import cells, origins, page
 
     executed = sweep.notebook_path
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
-    title = f"Sweep {sweep.record.name}"
-    credits = origins.collect_credits(sweep.source, sweep.record.inputs)
-    origin = {"place": _describe_place(sweep), "credits": credits}
-    page.write_notebook_report(executed, sweep.report_path, title, origin)
+    points = make_table(sweep)
+    html = page.render_report(
+        "sweep.html.j2",
+        {executed.stem: cells.read_notebook(executed)},
+        title=f"Sweep {sweep.record.name}",
+        configurations=points["configuration"].nunique(),
+        names=table.find_varied(points),
+        metric=sweep.record.select.replace("_", " "),
+        place=_describe_place(sweep),
+        credits=origins.collect_credits(sweep.source, sweep.record.inputs),
+    )
+    atomic_write(sweep.report_path, html.encode())
     return sweep.report_path
 
 
@@ -254,6 +269,6 @@ def _describe_place(sweep: Sweep) -> str:
     seconds = format_duration(sum(durations))
     where = describe_origins(record.origin for record in records)
     return (
-        f"{times[0]} to {times[-1]} UTC; all trainings that were not interrupted took "
-        f"{seconds} together, {where}"
+        f"Made {times[0]} to {times[-1]} UTC; all trainings that were not interrupted "
+        f"took {seconds} together, {where}."
     )

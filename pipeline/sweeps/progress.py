@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from pipeline.network.published import NOTE, format_duration, format_metric
+from pipeline.network.published import NOTE, format_duration, format_result
 from pipeline.records import Status
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
-from pipeline.sweeps.table import format_count
+from pipeline.sweeps.table import count_images, format_count
 
 MAX_LISTED = 20  # the most points that a dry run lists
 log = logging.getLogger(__name__)
@@ -71,8 +71,9 @@ class Progress:
         record = point.record
         result = str(point.status)
         if record and record.metrics:
-            value = format_metric(getattr(record.metrics, self.metric))
-            result = f"{self.metric} {value}"
+            images = count_images(dict(record.parameters), self.metric)
+            value = getattr(record.metrics, self.metric)
+            result = f"{self.metric} {format_result(self.metric, value, images)}"
         when = f"[{self.count}/{self.total}] {datetime.now():%H:%M:%S}"
         name = self.sweep.describe_point(point)
         log.info(f"{when} {name}: {result}{self._describe_time_left()}")

@@ -1,4 +1,4 @@
-"""Write sentences about a sweep for sweep.ipynb, and draw the plot of this notebook."""
+"""Write the sentences and draw the plots of sweep.ipynb."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,15 +8,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.network.published import NOTE, format_accuracy
+from pipeline.network.published import (
+    NOTE,
+    format_percent,
+    format_percent_interval,
+)
 from pipeline.reports import plots
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point
+from pipeline.sweeps.table import describe_values
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 0.8}
+ENDS = ["mean", "lowest", "highest"]
 MAX_DRAWN = 200  # the most configurations in a plot
 MAX_TICKS = 8  # the most values that get a tick each
+MAX_PANELS = 4
+PANEL_SIZE = (3.7, 2.4)  # inches: as wide as the screen of a phone
 
 
 def find_remarks(points: Iterable[Point]) -> list[str]:
@@ -56,74 +64,123 @@ def describe_extremes(
     return edges
 
 
-def describe_overlap(selected: pd.Series, ranking: pd.DataFrame) -> list[str]:
-    """Return a line that counts configurations with results like the selected one's.
+def describe_result(
+    selected: pd.Series,
+    ranking: pd.DataFrame,
+    parameter_names: Sequence[str],
+    metric: str,
+    tested: pd.Series,
+    images: int,
+) -> str:
+    """Return a sentence with the test accuracy of a sweep, and how it was selected.
+
+    selected: the selected configuration, a row of the ranking.
+    parameter_names: the parameters that vary between configurations.
+    metric: the metric that selects.
+    tested: the test accuracy of each seed.
+    images: the number of test images.
+
+    The sentence is Markdown. It says whether luck may have decided.
+    """
+    accuracy = format_percent(tested.mean(), images)
+    values = describe_values(selected, parameter_names)
+    seeds = "one seed"
+    if len(tested) > 1:
+        low, high = format_percent(tested.min(), images), tested.max()
+        ends = f"{low.removesuffix(' %')} to {format_percent(high, images)}"
+        seeds = f"{len(tested)} seeds from {ends}"
+    interval = format_percent_interval(tested.mean(), images)
+    result = (
+        f"**{accuracy}** of {images:,} test images classified correctly by "
+        f"**{values}** (95 % interval {interval}; {seeds})"
+    )
+    if len(ranking) == 1:
+        return f"{result}."
+    rank = f"the best of {len(ranking)} configurations by {metric.replace('_', ' ')}"
+    return f"{result}, {rank}{describe_luck(selected, ranking)}."
+
+
+def describe_luck(selected: pd.Series, ranking: pd.DataFrame) -> str:
+    """Return a clause that says whether luck may have decided between configurations.
 
     selected: the selected configuration, a row of the ranking.
 
-    The line counts the configurations whose range overlaps with the range of the
+    The clause counts the configurations whose range overlaps with the range of the
     selected configuration. A range goes from the lowest to the highest result over the
-    seeds. If no range overlaps, or if all results of the selected configuration are
-    equal, no line is returned.
+    seeds.
     """
+    if selected["seeds"] == 1:
+        return ", with one seed, so luck may have decided"
     low, high = selected[["lowest", "highest"]]
     others = ranking[ranking["configuration"] != selected["configuration"]]
     others = others.dropna(subset="mean")  # without configurations that have no result
     count = sum((others["lowest"] <= high) & (others["highest"] >= low))
-    if low == high or not count:
-        return []
-    which = "other configurations whose range over seeds overlaps the selected one's"
-    return [f"{which}: {count} of {len(others)}, so luck may have decided"]
+    if count:
+        ranges = f"over the seeds {count} of {len(ranking) - 1} other ranges"
+        return f"; luck may have decided, because {ranges} overlap with its own"
+    return ", and no range over seeds of another one overlaps with its own"
 
 
-def describe_certainty(values: pd.Series, metric: str, images: int) -> str:
-    """Return a text with the mean of a metric over the seeds, and with its uncertainty.
+def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> list[str]:
+    """Return at most four parameters, the one with the largest effect first.
 
-    values: the value of the metric for each seed. The text includes their range.
-    images: the number of images that each value was measured on.
-
-    For an accuracy, the text also has the confidence interval of a measurement on this
-    number of images.
+    The effect of a parameter is how far apart the best and the worst of its values are,
+    each by the mean of all configurations with this value.
     """
-    mean = values.mean()
-    certain = f"{mean:.4f}"
-    if metric.endswith("accuracy"):
-        certain = format_accuracy(mean, images)
-    spread = "one seed"
-    if len(values) > 1:
-        ends = f"{values.min():.4f} to {values.max():.4f}"
-        spread = f"range over {len(values)} seeds: {ends}"
-    return f"{metric} {certain} ({images:,} images; {spread})"
+
+    def measure_effect(name: str) -> float:
+        means = ranking.groupby(name)["mean"].mean()
+        return float(means.max() - means.min())
+
+    return sorted(parameter_names, key=measure_effect, reverse=True)[:MAX_PANELS]
 
 
-def draw_configurations(
+def draw_panel(
     ranking: pd.DataFrame,
+    name: str,
     parameter_names: Sequence[str],
     metric: str,
     selected: str,
 ) -> Figure:
-    """Draw the metric of all configurations, in one panel for each parameter.
+    """Draw the metric of all configurations by the values of one parameter.
 
-    parameter_names: the parameters, in the order of their panels.
+    name: the parameter.
+    parameter_names: all parameters that vary.
     selected: the key of the selected configuration, which gets a large dot.
 
-    A line joins configurations that differ only in the parameter of the panel. A bar
-    goes from the lowest to the highest result of the seeds. A dot is hollow if a result
-    of the configuration is missing.
+    A line joins configurations that differ only in this parameter. A bar goes from the
+    lowest to the highest result of the seeds. A dot is hollow if a result of the
+    configuration is missing.
     """
     table = ranking.dropna(subset="mean").head(MAX_DRAWN).set_index("configuration")
-    figure = plt.figure(figsize=(5, 2.8 * len(parameter_names)), layout="constrained")
-    axes = figure.subplots(len(parameter_names), sharey=True, squeeze=False)
-    for axis, name in zip(axes.flat, parameter_names, strict=True):
-        places = _place_values(axis, table[name])
-        others = [other for other in parameter_names if other != name]
-        groups = table.groupby(others) if others else [("", table)]
-        _draw_parameter_panel(axis, places, [line for _, line in groups], selected)
-        axis.set_xlabel(name)
-    label = metric.replace("_", " ")
-    for axis in axes.flat:
-        axis.set_ylabel(f"{label} (fraction)" if "accuracy" in metric else label)
+    figure, axis = make_panel(name, metric)
+    scale = 100 if "accuracy" in metric else 1
+    table = table.assign(**{end: scale * table[end] for end in ENDS})
+    places = _place_values(axis, table[name])
+    others = [other for other in parameter_names if other != name]
+    groups = table.groupby(others) if others else [("", table)]
+    _draw_parameter_panel(axis, places, [line for _, line in groups], selected)
     return figure
+
+
+def draw_seeds(values: pd.Series, metric: str) -> Figure:
+    """Draw the metric of each seed as a dot.
+
+    values: the metric by seed.
+    """
+    figure, axis = make_panel("seed", metric)
+    scale = 100 if "accuracy" in metric else 1
+    axis.plot(values.index, scale * values, "o", **SELECTED)
+    return figure
+
+
+def make_panel(name: str, metric: str) -> tuple[Figure, Axes]:
+    """Return an empty panel whose axes have labels."""
+    figure, axis = plt.subplots(figsize=PANEL_SIZE, layout="constrained")
+    unit = " (%)" if "accuracy" in metric else ""
+    axis.set(xlabel=name, ylabel=f"{metric.replace('_', ' ')}{unit}")
+    axis.grid(color="#808080", alpha=0.3)
+    return figure, axis
 
 
 def _place_values(ax: Axes, values: pd.Series) -> pd.Series:

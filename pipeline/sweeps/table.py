@@ -27,6 +27,12 @@ ADVICE = {
 }
 
 
+def count_images(parameters: Any, metric: str) -> int:
+    """Return the number of images that a metric of training is measured on."""
+    split = "num_samples" if metric.startswith("train") else "num_validation"
+    return int(parameters[split])
+
+
 def make_config_key(parameters: Any) -> str:
     """Return the key of a configuration: the id of its parameters without the seed."""
     return make_id({name: parameters[name] for name in CONFIGURATION})

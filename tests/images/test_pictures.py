@@ -45,9 +45,9 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
 
 def test_a_network_that_knows_mnist_alone_reads_negatives_and_enlarged_digits(sample):
     networks = np.load(NOTEBOOKS / "data" / "networks.npz")
-    names = "all_of_mnist_0_1", "all_of_mnist_1_2"
+    names = "published_0_1", "published_1_2"
     weights = [networks[name].astype(float) for name in names]
-    divisor = float(networks["all_of_mnist_normalisation"])
+    divisor = float(networks["published_normalisation"])
     labels, digits = sample["y_test"][:500], sample["x_test"][:500].reshape(-1, 28, 28)
     large = [np.asarray(Image.fromarray(digit).resize((300, 300))) for digit in digits]
     accuracies = []

@@ -59,7 +59,7 @@ def test_methods_are_compared_with_the_network_the_least_accurate_first():
     answers = {"network": labels, "bad": 1 - labels, "half": np.array([0, 1, 0, 0])}
     _, *rows = baselines.compare_methods(answers, labels, "network")
     assert rows == [
-        ["bad", "0.0000", "0", "4", "0.1250"],
-        ["half", "0.5000", "0", "2", "0.5000"],
-        ["network", "1.0000", "", "", ""],
+        ["bad", "0 %", "0", "4", "0.1250"],
+        ["half", "50 %", "0", "2", "0.5000"],
+        ["network", "100 %", "", "", ""],
     ]

@@ -15,12 +15,13 @@ import helpers
 from pipeline import digests
 from pipeline.images import data
 from pipeline.images.arrays import read_arrays
-from pipeline.images.data import Classes
 from pipeline.lessons import explore
 from pipeline.network import compiled, published
 from pipeline.parameters import Parameters
+from pipeline.paths import NOTEBOOKS
 from pipeline.records import RunRecord
 from pipeline.reports import live
+from pipeline.reports.assets import REPORTS
 from pipeline.results.model import Model
 from pipeline.results.stage_folder import LabFolder
 from tests.conftest import EPOCH, VALIDATED
@@ -34,7 +35,7 @@ ON_PAPER = {
 NODE = compute_driver_executable()[0]
 MODULES = ("network", "reading", "sums", "plot", "paper")
 IMPORTS = "".join(
-    f"import * as {name} from {json.dumps(live.SCRIPTS[name].as_uri())};\n"
+    f"import * as {name} from {json.dumps(REPORTS.scripts[name].as_uri())};\n"
     for name in MODULES
 )
 # Each line of its input is a script and what the script is given; each line of its
@@ -54,6 +55,7 @@ for await (const line of createInterface({{ input: process.stdin }})) {{
   console.log(JSON.stringify(await run(...Object.values(scope), given)));
 }}
 """
+NETWORKS = NOTEBOOKS / "data" / "networks.npz"
 DRAWINGS = Path(__file__).parents[1] / "data" / "drawings.json"
 ZEROS = Model((np.zeros((784, 2)), np.zeros((2, 10))), 255.0)
 
@@ -164,7 +166,7 @@ def test_the_published_training_has_its_digest_and_is_the_stored_network(train_i
     _, answer = train_in_node(1000, Parameters())
     assert answer["history"][-1] == [pytest.approx(0.42039163449803, abs=1e-14), 0.817]
     assert answer["digest"] == published.WEIGHTS_SHA256
-    stored = read_arrays(live.NETWORKS, {}, "")["published_0_1"].ravel()
+    stored = read_arrays(NETWORKS, {}, "")["published_0_1"].ravel()
     assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
 
 
@@ -253,28 +255,22 @@ def test_a_number_on_paper_is_judged(run_node, number, place, word):
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
 
 
-def pack_stored(name):
-    """Pack a network of notebooks/data/networks.npz as a page holds it."""
-    stored = read_arrays(live.NETWORKS, {}, "")
-    weights = tuple(stored[f"{name}_{part}"].astype(float) for part in ("0_1", "1_2"))
-    return live.pack_network(name, None, Model(weights, 255.0))
-
-
-def test_fifty_drawings_are_read_by_both_committed_networks(run_node):
+def test_fifty_drawings_are_read_by_the_published_network(run_node):
     drawings = json.loads(DRAWINGS.read_text())
     script = """
-    const networks = await Promise.all(given.networks.map(reading.unpackNetwork));
+    const own = await reading.unpackNetwork(given.network);
     const images = given.drawings.map(({ strokes }) => reading.imageOf(strokes));
-    return networks.map((network) =>
-      images.map((image) => reading.read(image, network).answer));
+    return images.map((image) => reading.read(image, own).answer);
     """
-    networks = [pack_stored("published"), live.collect_networks(ZEROS, 0.5)[1]]
-    answers = run_node(script, networks=networks, drawings=drawings)
-    digits = np.array([drawing["digit"] for drawing in drawings])
-    published_one, all_of_mnist = np.sum(np.array(answers) == digits, axis=1)
+    stored = read_arrays(NETWORKS, {}, "")
+    weights = tuple(
+        stored[f"published_{part}"].astype(float) for part in ("0_1", "1_2")
+    )
+    network = live.pack_network(Model(weights, 255.0))
+    answers = run_node(script, network=network, drawings=drawings)
+    digits = [drawing["digit"] for drawing in drawings]
     assert len(drawings) == 50
-    assert all_of_mnist >= 46
-    assert all_of_mnist > published_one > 35
+    assert np.sum(np.array(answers) == digits) > 35
 
 
 def test_a_page_reads_as_python_does(run_node, sample):
@@ -312,22 +308,14 @@ def make_record(code=None, **values):
     return RunRecord(parameters=Parameters(**values), inputs=inputs)
 
 
-def test_a_page_has_the_images_parameters_and_errors_of_its_run(folder, sample):
+def test_a_page_has_the_training_images_and_parameters_of_its_run(folder, sample):
     parameters = Parameters(num_samples=40, num_validation=10, epochs=1, seed=5)
-    history, images = folder.read_history(), folder.read_data()
-    training = live.collect_training_data(parameters, images, history, ZEROS)
-    for name, images, labels in (
-        ("", sample["x_train"][:40], sample["y_train"][:40]),
-        ("validation_", sample["x_train"][40:50], sample["y_train"][40:50]),
-    ):
-        assert np.array_equal(
-            unpack(training[f"{name}images"], np.uint8), images.ravel()
-        )
-        assert np.array_equal(unpack(training[f"{name}labels"], np.uint8), labels)
+    training = live.collect_training_data(parameters, folder.read_data(), ZEROS)
+    images, labels = sample["x_train"][:40], sample["y_train"][:40]
+    assert np.array_equal(unpack(training["images"], np.uint8), images.ravel())
+    assert np.array_equal(unpack(training["labels"], np.uint8), labels)
     assert training["parameters"]["seed"] == 5
     assert training["digest"] == ZEROS.sha256
-    curves = {"masked": [0.25], "fitted": [0.5], "validation": [0.75]}
-    assert training["curves"] == curves
     assert live.collect_curves([EPOCH]).keys() == {"masked", "fitted"}
 
 
@@ -346,16 +334,3 @@ def test_a_page_reads_only_with_the_published_helpers_and_few_units():
     assert live.can_classify(make_record(), ZEROS)
     assert not live.can_classify(make_record("0" * 64), ZEROS)
     assert not live.can_classify(make_record(), wide)
-
-
-def test_the_better_reader_has_the_stated_accuracy_and_reads_only_digits(sample):
-    own, packed = live.collect_networks(ZEROS, 0.25)
-    assert own["name"] == "This run's network"
-    numbers = unpack(packed["weights"], "<f4").astype(float)
-    first, second = np.split(numbers, [784 * packed["hidden_size"]])
-    weights = first.reshape(784, -1), second.reshape(-1, 10)
-    images, labels = sample["x_test"], sample["y_test"]
-    metrics = compiled.evaluate(images, labels, weights, packed["normalisation"])
-    assert metrics[1] == packed["accuracy"] == 0.9612
-    model = Model(ZEROS.weights, 255.0, Classes(("cat", "dog", "owl")))
-    assert len(live.collect_networks(model, 0.25)) == 1

@@ -2,11 +2,11 @@
 
 import base64
 import itertools
-import json
 import re
 import shutil
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -16,9 +16,11 @@ from pipeline.network import published
 from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import to_json
-from pipeline.reports import page
+from pipeline.reports import page, plots, run_report
+from pipeline.reports.markdown import Renderer
 from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RunFolder
+from pipeline.results.stages import STAGES
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 
@@ -28,14 +30,16 @@ def parse(html):
 
 
 def render(*cells, **others):
-    """Render a page of a notebook 02_train with these cells, and of other notebooks.
+    """Render the cells of a notebook 02_train, and of other notebooks, for one page.
 
     A string stands for a Markdown cell.
     """
     node = new_notebook(
         cells=[new_markdown_cell(c) if isinstance(c, str) else c for c in cells]
     )
-    return parse(page.render_notebooks({"02_train": node, **others}, "A title"))
+    notebooks = {"02_train": node, **others}
+    sections = page.render_sections(notebooks, Renderer(list(notebooks)))
+    return parse(f"<main>{''.join(sections.values())}</main>")
 
 
 def make_code(source, *outputs):
@@ -72,7 +76,7 @@ def report(runs):
     "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
 )
 def test_every_notebook_is_a_page(path, tmp_path):
-    page.write_notebook_report(path, tmp_path / "report.html")
+    page.write_notebook_page(path, tmp_path / "report.html")
     html = parse((tmp_path / "report.html").read_text())
     check_page(html)
     assert html.title.text == html.h1.text
@@ -83,7 +87,6 @@ def test_every_notebook_is_a_page(path, tmp_path):
     prose = "".join(cell.source for cell in cells if cell.cell_type == "markdown")
     formulas = re.findall(r"\$\$[^$]+\$\$|\$[^$]+\$", prose)
     assert len(html.find_all("math")) == len(formulas)
-    assert bool(html.find(id="glossary")) == ("README.md#glossary" in prose)
 
 
 def test_formulas_are_mathml_and_one_that_cannot_be_converted_is_shown_as_typed():
@@ -104,32 +107,6 @@ def test_figures_are_numbered_through_the_page_and_captioned_by_their_texts():
     undescribed = "A picture without a description"
     texts = [image["alt"] for image in images]
     assert texts == ["x < y", "second", undescribed, "third"]
-
-
-def test_a_picture_that_has_a_state_is_put_where_a_script_finds_it():
-    state = {"weights": [[[1.5]]], "note": "\"<a> & 'b'"}
-    live = {"name": "diagram", "state": state}
-    picture = make_picture(alt="A network", live=live)
-    html = render("# Title", make_code("show()", picture, make_picture(alt="A plot")))
-    (place,) = html.select(".live")
-    assert place["data-name"] == "diagram"
-    assert json.loads(place["data-state"]) == state
-    assert place.img["alt"] == "A network"
-    assert [figure.img["alt"] for figure in html.select("figure")][1] == "A plot"
-
-
-def test_set_up_is_folded_but_not_an_error_nor_a_table_of_results():
-    table = "| word | meaning |\n| --- | --- |\n| a | b |"
-    title = f"# Title\n\nPurpose.\n\n{table}\n\n| | |\n| --- | --- |\n| reads | c |"
-    html = render(title, make_code("1 + 1"), "## Section")
-    (folded,) = html.select("details.set-up")
-    assert not folded.has_attr("open")
-    assert all(text in folded.text for text in ("reads", "1 + 1"))
-    assert not any(text in folded.text for text in ("meaning", "Section"))
-    error = new_output("error", ename="InvalidInput", evalue="no", traceback=["no"])
-    html = render(title, make_code("1 + 1", error), "## Section")
-    assert html.select_one("details.set-up").has_attr("open")
-    assert not render("# Title\n\n## Section", make_code("1")).select("details.set-up")
 
 
 def test_code_is_folded_and_outputs_are_shown_as_text():
@@ -153,22 +130,17 @@ def test_an_answer_is_folded_with_its_text_and_its_pictures():
     html = "<details class='answer'><pre>5 &lt; 6</pre></details>"
     data = {"text/html": html, "text/plain": "5 < 6"}
     fold = new_output("display_data", data, metadata={"answer": True})
-    empty = new_output(
-        "display_data", data | {"text/plain": ""}, metadata={"answer": True}
-    )
     shown = new_output("stream", text="shown")
     picture = make_picture(alt="a picture")
     html = render(
         "# Title",
         make_code("1", fold, picture),
-        make_code("2", empty, picture),
         make_code("3", shown, picture),
     )
-    first, second = html.select("details.answer")
-    assert first.pre.text == "5 < 6"
-    assert not second.pre
-    assert len(html.select("details.answer img")) == 2
-    assert len(html.select("img")) == 3
+    (answer,) = html.select("details.answer")
+    assert answer.pre.text == "5 < 6"
+    assert len(answer.select("img")) == 1
+    assert len(html.select("img")) == 2
 
 
 def test_links_lead_within_the_page_or_to_other_sites_and_dead_ones_are_text():
@@ -190,37 +162,32 @@ def test_links_lead_within_the_page_or_to_other_sites_and_dead_ones_are_text():
     assert anchors == ["02_train-one-way", "02_train-one-way-2", "03_evaluate-its-part"]
 
 
-def test_a_page_elsewhere_than_its_notebook_has_no_links_from_there(tmp_path):
-    text = '<a href="a1/report.html">a1</a> <a href="https://example.org/d">d</a>'
-    output = new_output("display_data", {"text/html": text})
-    cells = [new_markdown_cell("# A"), make_code("1", output)]
-    nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
-    for place, links in (("a.html", ["a1/report.html"]), ("b/a.html", [])):
-        page.write_notebook_report(tmp_path / "a.ipynb", tmp_path / place)
-        html = parse((tmp_path / place).read_text()).main
-        found = [link["href"] for link in html.find_all("a")]
-        assert found == [*links, "https://example.org/d"]
-        assert "a1 d" in html.text
-
-
-TITLE = "<b>x_1_</b> \\1 *y* [z](w)"
-
-
 @pytest.mark.parametrize(
-    ("source", "title", "heading"),
-    [
-        ("# Read a `sweep`", None, "Read a sweep"),
-        ("# A", TITLE, TITLE),
-        ("Text.", None, "mine"),
-    ],
+    ("source", "heading"), [("# Read a `sweep`", "Read a sweep"), ("Text.", "mine")]
 )
-def test_a_report_is_headed_by_what_it_shows(tmp_path, source, title, heading):
+def test_a_page_is_headed_by_what_it_shows(tmp_path, source, heading):
     notebook = tmp_path / "mine.ipynb"
     cells = [make_code("# TODO"), new_markdown_cell(source)]
     nbformat.write(new_notebook(cells=cells), notebook)
-    page.write_notebook_report(notebook, tmp_path / "mine.html", title)
+    page.write_notebook_page(notebook, tmp_path / "mine.html")
     (found,) = parse((tmp_path / "mine.html").read_text()).find_all("h1")
     assert found.text == heading
+
+
+def test_a_report_shows_only_what_tagged_cells_display(tmp_path):
+    fold = new_output(
+        "display_data",
+        {"text/html": "<details>5</details>", "text/plain": "5"},
+        metadata={"answer": True},
+    )
+    html = new_output("display_data", {"text/html": "<b>table</b>"})
+    tagged, other = make_code("print(5)", fold, html), make_code("6", fold)
+    tagged.metadata["tags"] = ["report"]
+    outputs = page.render_tagged_outputs(new_notebook(cells=[other, tagged]))
+    assert list(outputs) == [tagged.id]
+    shown = parse(outputs[tagged.id])
+    assert shown.text.split() == ["5", "table"]
+    assert not shown.select("details, code")
 
 
 def test_the_page_of_a_failed_notebook_shows_the_error_and_no_markers(
@@ -241,30 +208,62 @@ def test_the_page_of_a_failed_notebook_shows_the_error_and_no_markers(
     assert "papermill-error-cell" not in str(html.main)
 
 
-def test_the_report_of_a_run_begins_with_its_result_and_compares_it(report):
+def test_a_report_says_first_what_came_out_and_then_what_was_trained(report):
     check_page(report)
     assert report.h1.text == "40 hidden units, trained on 1,000 digits"
     result = " ".join(report.select_one("section").text.split())
     assert "85.00 % of 10,000 test images" in result
-    assert "95 % interval 84.29 to" in result
+    assert "95 % interval 84.29 to 85.69 %" in result
     assert "differs from the original in relu_grad_inactive 0" in result
-    printed = report.find(string=re.compile("published  this run")).strip()
-    rows = [line.split()[2:] for line in printed.split("\n")[-4:]]
-    assert rows[:2] == [["0.420", "0.274"], ["0.817", "0.897"]]
-    assert rows[2:] == [["0.429", "0.335"], ["0.7942", "0.85"]]
+    assert not report.select(".compared")  # it is not meant to be equal
+    values = [each.text.split()[0] for each in report.select(".values dt")]
+    assert values[:2] == ["relu_grad_inactive", "source"]
+    assert len(values) == len(set(values)) == len(Parameters.model_fields)
+    assert report.select_one(".values .changed dd").text.split() == [
+        "0",
+        "original",
+        "1",
+    ]
 
 
-def test_a_report_shows_its_answers_and_asks_for_nothing(report):
+def test_a_report_has_what_its_reader_asks_in_this_order_and_folds_the_rest(report):
+    anchors = [each["id"] for each in report.select(".report h2")]
+    order = "result trained baselines learned confusion mistakes draw"
+    assert anchors == order.split()
+    (row,) = report.select(".report .marked")
+    assert [cell.text for cell in row.select("td")[:2]] == ["this network", "85.00 %"]
     baseline = report.find("td", string="1-nearest neighbour")
-    assert baseline.find_next("td").text == "0.8690"
-    assert not baseline.find_parents("details")
-    assert not report.find_all("strong", string=["Predict", "Try"])
+    assert baseline.find_next("td").text == "86.90 %"
+    assert not report.select(".report .plot")
+    folds = [fold.summary.text for fold in report.select("section > details")]
+    assert folds[-4:] == [stage.name for stage in STAGES] + ["How it was made"]
+    assert "Save the metrics" in report.main.text
+
+
+def test_the_mistakes_of_a_report_are_counted_and_have_their_first_images(runs, report):
+    folder = RunFolder(runs / "true-derivative")
+    answers, data = folder.read_answers(), folder.read_data()
+    cells = {cell["data-kind"]: cell for cell in report.select(".report [data-kind]")}
+    figures = {
+        each["id"].removeprefix("kind-"): each for each in report.select(".kind")
+    }
+    for kind, cell in cells.items():
+        true, answer = map(int, kind.split("-"))
+        places = np.flatnonzero((data.y_test == true) & (answers == answer))
+        assert int(cell.text or 0) == len(places)
+        is_mistake = true != answer and len(places) > 0
+        assert (kind in figures) == is_mistake
+        if is_mistake:
+            picture = plots.to_data_address(data.x_test[places[:6]])
+            assert figures[kind].img["src"] == picture
+            assert str(len(places)) in figures[kind].figcaption.text
 
 
 def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
     html = parse((runs / "default" / "report.html").read_text())
     result = " ".join(html.select_one("section").text.split())
-    assert "The original published 79.42 %: ✓ equal, as are all four" in result
+    assert "The original published 0.7942: ✓ equal, as are all four" in result
+    assert not html.select(".compared")
     polylines = html.select("polyline.run")
     names = ["run-masked", "run-fitted", "run-validation"]
     assert [line["class"][1] for line in polylines] == names
@@ -272,28 +271,28 @@ def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
 
 
 def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(report):
-    marks = report.find_all("span", string="changed")
-    changed = [mark.find_parent("tr").th.text for mark in marks]
-    assert changed == ["relu_grad_inactive"]
     rows = report.select("table.digests tbody tr")
     digests = {row.th.text: row.td.text for row in rows}
     assert digests.keys() >= {"array x_train", "the trained weights"}
     assert digests.keys() >= {"cells 02_train", "version numba", "version numpy"}
     assert digests["code helpers.py"] == published.HELPERS_SHA256
     assert digests["helpers.py.txt"] == digest_file(ROOT / "helpers.py")
-    images = report.find_all("img")
+    images = report.select("img:not(.tiles img)")  # the captions of tiles are texts
     assert images
     descriptions = {image["alt"] for image in images}  # each of another picture
     assert len(descriptions) == len(images)
 
 
-def test_a_report_names_its_machine(runs, pipeline):
-    record = RunFolder(runs / "default").read_record()
-    origin = record.origin
+def test_a_report_names_its_machine_and_reading_a_run_changes_no_record(runs, pipeline):
+    folder = RunFolder(runs / "default")
+    before = folder.record_path.read_bytes()
+    origin = folder.read_record().origin
     facts = [origin.system, origin.processor, origin.blas, "UTC"]
     assert all(facts)
-    html = parse((runs / "default" / "report.html").read_text())
-    section = html.select_one("section[aria-labelledby=provenance]").text
+    assert pipeline("report", runs / "default").returncode == 0
+    assert folder.record_path.read_bytes() == before
+    html = parse(folder.report_path.read_text())
+    section = html.select_one("#made").text
     assert [fact for fact in facts if fact not in section] == []
     assert "Creative Commons Attribution-ShareAlike 3.0" in section
     assert "under the MIT licence" in section
@@ -302,11 +301,11 @@ def test_a_report_names_its_machine(runs, pipeline):
 
 
 def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path):
-    """A few test images are counted: a percentage would promise too much."""
+    """With few test images, decimals would promise too much."""
     folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "own"))
     record = folder.read_record()
     writers = ("by different people", "two groups of people")
-    text = page.render_run(folder, record)
+    text = run_report.render_run(folder, record)
     assert [each for each in writers if each not in text] == []
     assert "79.42 %</strong> of 10,000 test images" in text
     few = {"test_accuracy": 48 / 49, "test_images": 49}
@@ -315,9 +314,22 @@ def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path)
     parameters = Parameters(source="../pictures")
     inputs = record.inputs | {"array x_test": "0" * 64}
     own = record.replace(parameters=parameters, inputs=inputs)
-    text = page.render_run(folder, own)
+    text = run_report.render_run(folder, own)
     assert [each for each in writers if each in text] == []
-    assert "<strong>48</strong> of 49 test images" in text
+    assert "<strong>98 %</strong> of 49 test images" in text
+
+
+def test_metrics_of_another_network_are_marked_and_mistakes_need_data(runs, tmp_path):
+    folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "own"))
+    folder.data_path.unlink()
+    metrics = folder.read_metrics().model_copy(update={"train_error": 0.5})
+    atomic_write(folder.metrics_path, to_json(metrics))
+    record = folder.read_record()
+    inputs = record.inputs | {"code helpers.py": "0" * 64}
+    html = parse(run_report.render_run(folder, record.replace(inputs=inputs)))
+    marks = [row.select("td")[-1].text for row in html.select(".compared tbody tr")]
+    assert [mark.split()[0] for mark in marks] == ["≠", "✓", "✓", "✓"]
+    assert not html.select(".kind")
 
 
 def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
@@ -327,13 +339,3 @@ def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):
     lines = html.select("polyline.run")
     assert [len(line["points"].split()) for line in lines] == [2, 2]
     assert "validation" not in html.select_one(".training figcaption").text
-
-
-@pytest.mark.parametrize("name", ["runs/a/x_and_runs/b/x", "ü" * 200])
-def test_pages_of_different_names_have_different_paths_that_can_be_written(
-    name, tmp_path
-):
-    paths = {tmp_path / page.choose_page_path(name + end).name for end in "ab"}
-    assert len(paths) == 2
-    for path in paths:
-        atomic_write(path, b"")

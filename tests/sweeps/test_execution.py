@@ -48,10 +48,10 @@ def test_the_small_sweep_has_the_weights_of_the_originals_loop(runs, sample):
     log = (runs / "small.log").read_text()
     assert re.match(r"4 points: 0 done, 4 to run\n\[1/4\] \d\d:\d\d:\d\d ", log)
     assert re.search(
-        "\nselected: .* 0.7685, mean of 2 seeds: learning_rate 0.005\n", log
+        "\nselected: .* 76.85 %, mean of 2 seeds: learning_rate 0.005\n", log
     )
     assert "\nevaluating 2 points on the test images\n" in log
-    assert "\nits test accuracy: 0.7616, mean of 2 seeds\n" in log
+    assert "\nits test accuracy: 76.16 %, mean of 2 seeds\n" in log
     assert "\nwriting the report\n" in log
 
 
@@ -293,7 +293,7 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
         raise NotebookFailed("no notebook")
 
     monkeypatch.setattr(notebooks, "execute", execute)
-    monkeypatch.setattr(execution, "write_report", lambda sweep: None)
+    monkeypatch.setattr(execution, "write_sweep_report", lambda sweep: None)
     file = write(tmp_path / "s.yaml", seeds=list(range(9)))
     options = {"workers": 3}
     with pytest.raises(CommandFailed, match="9 of 9 points did") as failure:

@@ -57,34 +57,58 @@ def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
     """No other configuration has one."""
     folder = runs / "small"
     page = BeautifulSoup((folder / "report.html").read_text(), "html.parser")
-    selected, tested = page.h2.find_all_next("strong")[:2]
-    assert selected.text == "selected: learning_rate 0.005"
-    assert tested.text.startswith("test_accuracy 0.7616, 95 % interval ")
-    spread = "10,000 images; range over 2 seeds: 0.7544 to 0.7688"
-    assert f"95 % interval 0.7531 to 0.7699 ({spread})" in tested.parent.text
-    link = tested.find_next("a", string="results.csv")
+    assert page.h1.text == "Which learning_rate?"
+    accuracy, selected = page.select(".lead strong")
+    assert accuracy.text.split() == ["76.16", "%"]
+    assert selected.text == "learning_rate 0.005"
+    sentence = " ".join(page.select_one(".lead").text.split())
+    for words in (
+        "10,000 test images",
+        "95 % interval 75.31 to 76.99 %",
+        "2 seeds from 75.44 to 76.88 %",
+        "best of 2 configurations by validation accuracy",
+        "luck may have decided, because over the seeds 1 of 1 other",
+    ):
+        assert words in sentence
+    ranking = page.select_one("#ranking").find_next("table")
+    rows = [[cell.text for cell in row.select("td")] for row in ranking.select("tr")]
+    assert ["0.005", "2", "76.85 %", "75.60 %", "78.10 %"] in rows
+    assert ["0.01", "2", "76.55 %", "75.40 %", "77.70 %"] in rows
+    (panel,) = page.select(".report .panel")
+    assert "learning_rate 0.005" in panel["aria-label"]
+    text = page.select_one(".report").text
+    assert not any(path.name in text for path in folder.iterdir())
+    link = page.find("a", string="results.csv")
     results = pd.read_csv(folder / link["href"])
     assert results["test_accuracy"].notna().sum() == 2
-    assert "learning_rate 0.005" in link.find_next("img")["alt"]
-    assert "edge" not in tested.parent.text  # of two values
-    rows = [[cell.text for cell in row.select("td")] for row in page.select("tr")]
-    assert ["0.005", "2", "0.7685", "0.7560", "0.7810"] in rows
-    assert ["0.01", "2", "0.7655", "0.7540", "0.7770"] in rows
+    assert "at the edge: " not in page.text  # of two values
 
 
 @pytest.mark.parametrize(
-    ("values", "metric", "images", "names"),
+    ("second", "words"),
     [
-        ([0.7, 0.8], "test_accuracy", 100, ["0.7000 to 0.8000", "0.6570 to 0.8245"]),
-        ([1.0], "validation_accuracy", 10, ["one seed", "0.7225 to 1.0000"]),
-        ([0.5], "validation_error", 1000, ["one seed", "(1,000 images;"]),
+        ([0.7, 0.8], "luck may have decided, because over the seeds 1 of 2"),
+        ([0.3, 0.4], "no range"),
+        ([0.8], "one seed, so luck may have decided"),
     ],
 )
-def test_a_metric_comes_with_its_range_and_the_interval_of_its_images(
-    values, metric, images, names
-):
-    text = report.describe_certainty(pd.Series(values), metric, images)
-    assert all(name in text for name in names)
+def test_a_selection_says_whether_luck_may_have_decided(second, words):
+    seeds = range(1, len(second) + 1)
+    values = {(10, 0.1, seed): 0.75 + seed / 100 for seed in seeds}
+    values |= {(20, 0.1, seed): second[seed - 1] for seed in seeds}
+    values |= {(30, 0.1, seed): 0.2 for seed in seeds}
+    ranking = make_ranking(values)
+    assert words in report.describe_luck(ranking.iloc[0], ranking)
+
+
+def test_the_parameter_with_the_largest_effect_comes_first():
+    sizes, rates = (10, 20), (0.1, 0.2)
+    values = {(s, r, 1): s / 1000 + r for s, r in itertools.product(sizes, rates)}
+    ranking = make_ranking(values)
+    names = ["hidden_size", "learning_rate"]
+    assert report.order_by_effect(ranking, names) == names[::-1]
+    table = pd.DataFrame({name: [1, 2] for name in "abcde"} | {"mean": [0.1, 0.2]})
+    assert report.order_by_effect(table, list("abcde")) == list("abcd")
 
 
 def test_a_selected_value_at_an_edge_of_three_or_more_is_named():
@@ -99,10 +123,11 @@ def test_a_selected_value_at_an_edge_of_three_or_more_is_named():
 def draw():
     """Return a function that draws a ranking; the figures are closed at the end."""
 
-    def draw(ranking, names, selected=0):
+    def draw(ranking, name, names, selected=0):
         key = ranking["configuration"][selected]
-        metric = "validation_accuracy"
-        return report.draw_configurations(ranking, names, metric, key)
+        figure = report.draw_panel(ranking, name, names, "validation_accuracy", key)
+        (axis,) = figure.axes
+        return axis
 
     yield draw
     plt.close("all")
@@ -120,33 +145,44 @@ def test_a_picture_marks_what_is_selected_and_joins_what_differs_in_one_value(dr
     points = itertools.product(sizes, rates, (1, 2))
     values = {(s, r, n): s / 100 + r + n / 1000 for s, r, n in points}
     ranking = make_ranking(values)
-    first, second = draw(ranking, ["hidden_size", "learning_rate"]).axes
+    names = ["hidden_size", "learning_rate"]
+    first, second = (draw(ranking, name, names) for name in names)
     assert (len(first.containers), len(second.containers)) == (2, 3)
     assert first.get_xlabel() == "hidden_size"
-    assert first.get_ylabel() == "validation accuracy (fraction)"
-    assert find_mark(first) == ("30", pytest.approx(0.5015))
-    assert find_mark(second) == ("0.2", pytest.approx(0.5015))
+    assert first.get_ylabel() == "validation accuracy (%)"
+    assert find_mark(first) == ("30", pytest.approx(50.15))
+    assert find_mark(second) == ("0.2", pytest.approx(50.15))
     lines = {bars[0].get_color(): bars[0] for bars in first.containers}
     marked = lines[plots.VALIDATION]
-    assert list(marked.get_ydata()) == pytest.approx([0.3015, 0.4015, 0.5015])
-    axis, _ = draw(ranking, ["hidden_size", "learning_rate"], selected=3).axes
+    assert list(marked.get_ydata()) == pytest.approx([30.15, 40.15, 50.15])
     row = ranking.iloc[3]
-    assert find_mark(axis) == (str(row["hidden_size"]), pytest.approx(row["mean"]))
+    mark = find_mark(draw(ranking, "hidden_size", names, selected=3))
+    assert mark == (str(row["hidden_size"]), pytest.approx(100 * row["mean"]))
 
 
 def test_a_configuration_that_lacks_a_seed_is_hollow_and_not_marked(draw):
     values = {(10, 0.1, 1): 0.9, (10, 0.1, 2): None}
     values |= {(20, 0.1, 1): 0.6, (20, 0.1, 2): 0.6}
-    (axis,) = draw(make_ranking(values), ["hidden_size"]).axes
-    assert find_mark(axis) == ("20", 0.6)
+    axis = draw(make_ranking(values), "hidden_size", ["hidden_size"])
+    assert find_mark(axis) == ("20", 60)
     hollow = [line for line in axis.lines if line.get_color() == "w"]
-    assert [line.get_ydata().tolist() for line in hollow] == [[0.9]]
+    assert [line.get_ydata().tolist() for line in hollow] == [[90]]
     ((means, *_),) = axis.containers
-    assert list(means.get_ydata()) == [0.9, 0.6]
+    assert list(means.get_ydata()) == [90, 60]
 
 
 def test_many_values_are_to_scale(draw):
     values = {(size, 0.1, 1): size / 100 for size in range(10, 20)}
-    (axis,) = draw(make_ranking(values), ["hidden_size"]).axes
+    axis = draw(make_ranking(values), "hidden_size", ["hidden_size"])
     dots = [tuple(dot) for bars in axis.containers for dot in bars[0].get_xydata()]
-    assert sorted(dots) == [(size, size / 100) for size in range(10, 20)]
+    assert sorted(dots) == [(size, pytest.approx(size)) for size in range(10, 20)]
+
+
+def test_a_panel_is_drawn_as_svg_in_the_readers_colours(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "display", shown.append)
+    plots.show_svg(report.draw_seeds(pd.Series([0.5], index=[3]), "test_accuracy"), "<")
+    (html,) = (BeautifulSoup(each.data, "html.parser") for each in shown)
+    assert html.div["aria-label"] == "<"
+    assert "test accuracy (%)" in [text.text.strip() for text in html.select("text")]
+    assert "#000000" not in str(html)

@@ -4,13 +4,16 @@ import { setUpClass } from "../parts/class.js";
 import { Dots } from "../parts/dots.js";
 import { setUpPad } from "../parts/pad.js";
 import { setUpSteps } from "../parts/step.js";
+import { setUpTeaching } from "../parts/teach.js";
 import { setUpTraining } from "../parts/train.js";
 import { Trainings } from "../parts/trainings.js";
 
-const { networks, training } = JSON.parse(document.getElementById("run").textContent);
+const { network, training } = JSON.parse(document.getElementById("run").textContent);
 const trainings = new Trainings(training, document.getElementById("script-network").textContent);
 const dots = new Dots(training.digest);
-const pad = setUpPad(document.querySelector(".drawing"), networks, training);
+const drawing = document.querySelector(".drawing");
+const pad = setUpPad(drawing, network);
+setUpTeaching(drawing, pad, training);
 setUpTraining(document.getElementById("train"), trainings, dots, pad);
 setUpSteps(document.querySelector(".steps"), training, pad);
 setUpClass(document.querySelector(".class"), trainings, dots.setting);

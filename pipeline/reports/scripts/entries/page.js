@@ -1,6 +1,6 @@
 // Opens and folds pieces of a page. Every page has this script.
 
-const CODE = ".source, .set-up";
+const CODE = ".source";
 const ANSWERS = "details.answer, .prose details"; // those below cells, and those in texts
 
 // Sets up the button that opens or folds all code and all answers. Each piece also has a fold of
@@ -24,25 +24,23 @@ function setUpCode() {
   show();
 }
 
-// Makes links to the glossary unfold the glossary.
-function setUpGlossary() {
-  const glossary = document.querySelector("details.glossary");
-  for (const link of document.querySelectorAll('a[href="#glossary"]')) {
-    link.addEventListener("click", () => {
-      glossary.open = true;
-    });
+// Unfolds what the page's address leads to.
+function unfoldTarget() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let each = target; each; each = each.parentElement) {
+    if (each.matches("details")) each.open = true;
   }
+  target?.scrollIntoView();
 }
 
-// Set-up, answers, the glossary and the origins are folded on a screen, but printed in full.
+// Answers are folded on a screen, but printed.
 function setUpPrinting() {
   let folded = []; // what is to be folded again
   const setOpen = (isOpen) => {
     for (const details of folded) details.open = isOpen;
   };
   window.addEventListener("beforeprint", () => {
-    const kinds = `:is(.origins, .glossary, .set-up, ${ANSWERS})`;
-    folded = document.querySelectorAll(`${kinds}:not([open])`);
+    folded = document.querySelectorAll(`:is(${ANSWERS}):not([open])`);
     setOpen(true);
   });
   window.addEventListener("afterprint", () => setOpen(false));
@@ -55,6 +53,7 @@ function foldContents() {
 }
 
 setUpCode();
-setUpGlossary();
 setUpPrinting();
 foldContents();
+window.addEventListener("hashchange", unfoldTarget);
+if (location.hash) unfoldTarget();

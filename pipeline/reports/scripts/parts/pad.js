@@ -4,7 +4,6 @@ import { clamp, imageOf, read, unpackNetwork } from "../compute/reading.js";
 import { formatNumber, Section } from "../show/dom.js";
 import { grey, nameOf, paint, paintSigned } from "../show/paint.js";
 import { storeOfTab } from "./store.js";
-import { Teacher } from "./teach.js";
 
 const STEP = 0.04; // of the pad, by one press of an arrow key
 const CLOSE = 0.2; // if the two largest scores are closer than this, the answer is not sure
@@ -30,37 +29,21 @@ function describe({ scores, answer, second }, classes) {
   return isSure ? reads : `${reads} Not sure: the two scores are close.`;
 }
 
-// The pad in `root`, with what is drawn on it, and the networks that read it.
+// The pad in `root`, with what is drawn on it, and the network that reads it. The pad tells its root
+// by "redrawn" that its drawing or its network is another one.
 class Pad extends Section {
-  constructor(root, networks, training) {
+  constructor(root, network) {
     super(root);
-    this.networks = networks;
-    this.teacher = new Teacher(training);
+    this.packed = network;
+    this.network = { classes: network.classes }; // which gets weights when it is unpacked
     this.canvas = this.part("pad");
-    // The page's networks, and one that was trained here. They get weights when they are unpacked.
-    this.known = networks.map(({ name, classes }) => ({ name, classes }));
-    this.past = []; // what was on the pad before each change
+    this.past = []; // the strokes that were on the pad before each change
     this.pen = null; // the pointer's id, or "keys", while the pen is down
     this.position = [0.5, 0.5]; // the place of the pen that keys move
     this.byKeys = false;
     this.frame = 0; // the id of the requested animation frame, or 0
     this.key = `drawing ${document.title}`; // of what is kept
-    this.state = storeOfTab.read(this.key) ?? {};
-  }
-
-  // The chosen network. If the page does not offer a choice, it is the network added last.
-  get network() {
-    return this.known[this.part("network")?.selectedIndex ?? this.known.length - 1];
-  }
-
-  // The strokes on the pad, and the label that the reader has given them, or -1 without a label.
-  get state() {
-    return { strokes: this.strokes, label: this.part("label").selectedIndex };
-  }
-
-  set state({ strokes = [], label = -1 }) {
-    this.strokes = strokes;
-    this.part("label").selectedIndex = label;
+    this.strokes = storeOfTab.read(this.key) ?? [];
   }
 
   get isDrawn() {
@@ -79,12 +62,12 @@ class Pad extends Section {
     return this.shown.length > 0 ? imageOf(this.shown) : null;
   }
 
-  // The image of the drawing, and its label: the reader's label, or else the network's answer. Null
-  // if nothing is drawn.
+  // The image of the drawing, and its label: the one that the reader has chosen, if the page has such
+  // a choice, or else the network's answer. Null if nothing is drawn.
   get drawing() {
     if (!this.isDrawn) return null;
-    const { strokes, label } = this.state;
-    const image = imageOf(strokes);
+    const image = imageOf(this.strokes);
+    const label = this.part("label")?.selectedIndex ?? -1;
     return { image, label: label < 0 ? read(image, this.network).answer : label };
   }
 
@@ -95,7 +78,7 @@ class Pad extends Section {
   show() {
     this.frame = 0;
     const { network, shown, isDrawn } = this;
-    if (this.pen === null) storeOfTab.keep(this.key, this.state);
+    if (this.pen === null) storeOfTab.keep(this.key, this.strokes);
     const image = imageOf(shown);
     this.root.classList.toggle("is-drawn", isDrawn);
     this.part("example").hidden = shown !== EXAMPLE;
@@ -149,27 +132,22 @@ class Pad extends Section {
     });
   }
 
-  async unpackNetworks() {
+  async unpack() {
     try {
-      for (const [i, network] of this.networks.entries()) {
-        Object.assign(this.known[i], await unpackNetwork(network));
-      }
+      Object.assign(this.network, await unpackNetwork(this.packed));
     } catch (error) {
-      this.part("reads").textContent = `This browser could not unpack the networks: ${error}`;
+      this.write("reads", `This browser could not unpack the network: ${error}`);
     }
     this.askForFrame();
   }
 
   // Keeps what is on the pad, for Undo.
   remember() {
-    this.past.push(this.state);
+    this.past.push(this.strokes);
   }
 
   undo() {
-    const last = this.past.pop();
-    if (!last) return;
-    this.setStrokes(last.strokes);
-    this.state = last;
+    if (this.past.length > 0) this.setStrokes(this.past.pop());
   }
 
   clear() {
@@ -187,9 +165,7 @@ class Pad extends Section {
   setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
-    this.write("taught", "");
-    if (!this.isDrawn) this.part("label").selectedIndex = -1;
-    this.askForFrame();
+    this.announce();
   }
 
   lift(pen) {
@@ -255,70 +231,32 @@ class Pad extends Section {
   listenToButtons() {
     this.on("undo", "click", () => this.undo());
     this.on("clear", "click", () => this.clear());
-    this.on("teach", "click", () => this.teach());
-    this.on("forget", "click", () => this.forget());
-    this.on("network", "change", () => this.chooseNetwork());
-    this.on("label", "change", () => this.askForFrame());
   }
 
-  chooseNetwork() {
-    const { classes, before } = this.network;
-    this.write("taught", "");
-    [...this.part("label").options].forEach((option, d) => {
-      option.hidden = !(d in classes);
-      option.textContent = nameOf(classes, d);
-    });
-    this.part("forget").setAttribute("aria-disabled", !before);
+  announce() {
+    this.root.dispatchEvent(new Event("redrawn"));
     this.askForFrame();
   }
 
-  // Makes one update with what is drawn.
-  async teach() {
-    const { network, strokes } = this;
-    const { selectedIndex } = this.part("label");
-    const text = await this.teacher.teach(network, imageOf(strokes), selectedIndex);
-    this.write("taught", text);
-    this.part("taught").scrollIntoView({ block: "nearest" });
-    this.part("forget").setAttribute("aria-disabled", !network.before);
-    this.askForFrame();
-  }
-
-  forget() {
-    const network = this.network;
-    if (!network.before) return;
-    network.weights = network.before;
-    network.before = null;
-    this.write("taught", "The network is as it was before.");
-    this.part("forget").setAttribute("aria-disabled", true);
-    this.askForFrame();
-  }
-
-  // Adds a network that has been trained here, and chooses it. The network replaces the one that
-  // was trained here before. Returns whether the reader had taught the network chosen until now,
+  // Reads with another network from now on. Returns whether the reader had taught the one before,
   // and whether the answer for the drawing has changed.
-  add(network) {
+  setNetwork(network) {
     const image = this.imageToRead;
     const isTaught = Boolean(this.network.before);
     const old = this.isDrawn && read(image, this.network).answer;
-    const name = "The network trained here";
-    const place = this.networks.length;
-    const choice = this.part("network");
-    if (this.known.length === place) choice?.add(new Option(name));
-    this.known[place] = { name, ...network };
-    if (choice) choice.selectedIndex = place;
-    this.chooseNetwork(); // the new one may have fewer units
-    const isReadOtherwise = this.isDrawn && read(image, this.network).answer !== old;
+    this.network = network;
+    this.announce();
+    const isReadOtherwise = this.isDrawn && read(image, network).answer !== old;
     return { isTaught, isReadOtherwise };
   }
 }
 
-// Sets up the pad in `root`, which has pad.html.j2. networks, training: the packed networks and the
-// data for training, as live.py collects them.
-export function setUpPad(root, networks, training) {
-  const pad = new Pad(root, networks, training);
+// Sets up the pad in `root`, which has pad.html.j2. network: the packed network, as live.py packs it.
+export function setUpPad(root, network) {
+  const pad = new Pad(root, network);
   pad.listenToPointers();
   pad.listenToKeys();
   pad.listenToButtons();
-  pad.unpackNetworks();
+  pad.unpack();
   return pad;
 }

@@ -1,8 +1,8 @@
-// Teaches a network the drawing on a pad.
+// Teaches the network of a pad the drawing, in the page of a lesson.
 
 import { DIGITS, evaluate, Training } from "../compute/network.js";
-import { read, unpackBytes } from "../compute/reading.js";
-import { formatPercent } from "../show/dom.js";
+import { imageOf, read, unpackBytes } from "../compute/reading.js";
+import { formatPercent, Section } from "../show/dom.js";
 
 const EAGER = 5; // the step of "Teach it", in learning rates
 
@@ -20,46 +20,73 @@ function learnImage({ weights, normalisation }, image, label, parameters) {
   return copies;
 }
 
-// training: the data for training, as live.py collects it, or null.
-export class Teacher {
-  constructor(training) {
+// The buttons below a pad, with teaching.html.j2.
+class Teaching extends Section {
+  constructor(root, pad, training) {
+    super(root);
+    this.pad = pad;
     this.training = training;
     this.validation = null; // images and labels, once unpacked
+    root.addEventListener("redrawn", () => this.begin());
+    this.on("teach", "click", () => this.teach());
+    this.on("forget", "click", () => this.forget());
+    this.begin();
   }
 
-  // Makes one update with an image, and says what the update has done.
-  async teach(network, image, label) {
-    if (!network.weights || image.every((ink) => ink === 0)) return "Draw something first.";
-    if (label < 0) return "First choose what it is, after “This is a”.";
-    network.before ??= network.weights;
-    network.weights = learnImage(network, image, label, this.training.parameters);
-    const isWrong = read(image, network).answer !== label;
-    const again = isWrong ? " Its answer is still wrong, so press again for another step." : "";
-    return `It has learned from your drawing, in one step.${again}${await this.compare(network)}`;
+  begin() {
+    if (!this.pad.isDrawn) this.part("label").selectedIndex = -1;
+    this.tell("");
+  }
+
+  tell(words) {
+    this.write("taught", words);
+    this.part("forget").setAttribute("aria-disabled", !this.pad.network.before);
+    this.pad.askForFrame();
+  }
+
+  // Makes one update with what is drawn, and says what the update has done.
+  async teach() {
+    const { network, strokes, isDrawn } = this.pad;
+    const label = this.part("label").selectedIndex;
+    if (!network.weights || !isDrawn) this.tell("Draw something first.");
+    else if (label < 0) this.tell("First choose what it is, after “This is a”.");
+    else {
+      const image = imageOf(strokes);
+      network.before ??= network.weights;
+      network.weights = learnImage(network, image, label, this.training.parameters);
+      const isWrong = read(image, network).answer !== label;
+      const again = isWrong ? " Its answer is still wrong, so press again for another step." : "";
+      const others = await this.compare(network);
+      this.tell(`It has learned from your drawing, in one step.${again}${others}`);
+    }
+    this.part("taught").scrollIntoView({ block: "nearest" });
+  }
+
+  forget() {
+    const { network } = this.pad;
+    if (!network.before) return;
+    network.weights = network.before;
+    network.before = null;
+    this.tell("The network is as it was before.");
   }
 
   // Says how the accuracy on other images has changed since the network was first taught.
   async compare({ weights, before, normalisation }) {
-    const [now, old] = [
-      await this.validate({ weights, normalisation }),
-      await this.validate({ weights: before, normalisation }),
-    ];
-    if (now === null) return "";
-    const count = this.training.numValidation.toLocaleString("en");
+    const { validation_images, validation_labels } = this.training;
+    const packed = [validation_images, validation_labels];
+    this.validation ??= await Promise.all(packed.map(unpackBytes));
+    const [, now] = evaluate(...this.validation, weights, normalisation);
+    const [, old] = evaluate(...this.validation, before, normalisation);
+    const count = this.validation[1].length.toLocaleString("en");
     const why = now < old ? ": a step for one image may harm others" : "";
     return (
       ` It now reads ${formatPercent(now)} of ${count} other images correctly; ` +
       `before you taught it, it was ${formatPercent(old)}${why}.`
     );
   }
+}
 
-  // Returns the accuracy on the validation images, or null if there are none.
-  async validate({ weights, normalisation }) {
-    const { training } = this;
-    if (!training.numValidation) return null;
-    const packed = [training.validation_images, training.validation_labels];
-    this.validation ??= await Promise.all(packed.map(unpackBytes));
-    const [, accuracy] = evaluate(...this.validation, weights, normalisation);
-    return accuracy;
-  }
+// training: the data for training, as live.py collects it, with validation images.
+export function setUpTeaching(root, pad, training) {
+  new Teaching(root, pad, training);
 }

@@ -174,7 +174,7 @@ class Attempt {
   finish(weights, accuracy) {
     const { panel, dot, parameters } = this;
     panel.plot.drawAll();
-    const { isTaught, isReadOtherwise } = panel.pad.add({ ...parameters, weights });
+    const { isTaught, isReadOtherwise } = panel.pad.setNetwork({ ...parameters, weights });
     panel.dots.keep({ ...dot, accuracy });
     const forgets = isTaught ? ", so what you taught it is forgotten" : "";
     const proof = isReadOtherwise

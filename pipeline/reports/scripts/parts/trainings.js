@@ -41,7 +41,7 @@ export class TrainingSection extends Section {
 }
 
 export class Trainings {
-  // run: the data for training, as live.py collects it. source: the text of network.js.
+  // run: the data for training, as live.py collects it; a lesson's has validation images. source: the text of network.js.
   constructor(run, source) {
     this.run = run;
     this.source = source;
@@ -56,7 +56,8 @@ export class Trainings {
   async unpack() {
     const { images, labels, validation_images, validation_labels } = this.run;
     const packed = [images, labels, validation_images, validation_labels];
-    this.arrays ??= await Promise.all(packed.map(unpackBytes));
+    const unpack = (text) => (text ? unpackBytes(text) : new Uint8Array());
+    this.arrays ??= await Promise.all(packed.map(unpack));
     return [this.arrays.slice(0, 2), this.arrays.slice(2)];
   }
 

@@ -4,10 +4,6 @@ import { PIXELS } from "../compute/network.js";
 import { clamp, SIDE } from "../compute/reading.js";
 import { BLUE, RED } from "./dom.js";
 
-const COLUMNS = 8; // of the pictures of weights
-const MAX_PICTURES = 40;
-const LEAST_LIMIT = 0.2; // of a scale, so that the initial weights, up to 0.1, stay pale
-
 // The colour of a pixel, as [red, green, blue, opacity]. `grey` takes ink. `diverging` makes values
 // above 0 red, values below 0 blue, and 0 white.
 export const grey = (ink) => [255 - ink, 255 - ink, 255 - ink, 255];
@@ -39,19 +35,6 @@ export function findLimit(first) {
 // Returns the weights from each pixel to one hidden unit.
 export const findWeightsOfUnit = (first, size, unit) =>
   Array.from({ length: PIXELS }, (_, p) => first[p * size + unit]);
-
-// Draws the weights of the first hidden units as pictures, side by side, as in 03_evaluate.
-export function drawUnits(canvas, { first }, size) {
-  const count = Math.min(size, MAX_PICTURES);
-  canvas.hidden = false;
-  canvas.width = 30 * COLUMNS;
-  canvas.height = 30 * Math.ceil(count / COLUMNS);
-  const colour = diverging(Math.max(findLimit(first), LEAST_LIMIT));
-  for (let h = 0; h < count; h++) {
-    const colours = findWeightsOfUnit(first, size, h).map(colour);
-    paint(canvas, colours, 30 * (h % COLUMNS), 30 * Math.floor(h / COLUMNS));
-  }
-}
 
 // Returns the name of an output. There may be fewer classes than outputs.
 export const nameOf = (classes, output) => classes[output] ?? "unused";
