@@ -77,12 +77,9 @@ def rank_configurations(
     `complete` if all its points are done.
 
     Complete configurations come first, because the mean of a few seeds may be lucky.
-    Then the mean decides. If two means are equal, the other metric of the same images
-    decides. Configurations that are equal in both metrics keep their order.
+    Then the mean decides. Configurations with equal means keep their order.
     Configurations without a finished point come last.
     """
-    split, _, measure = definition.select.partition("_")
-    other = f"{split}_{'accuracy' if measure == 'error' else 'error'}"
     groups = table.groupby("configuration", sort=False)
     done = table[table["status"] == Status.DONE].groupby("configuration", sort=False)
     ranking = groups[CONFIGURATION].first()
@@ -91,24 +88,13 @@ def rank_configurations(
     ranking["complete"] = ranking["seeds"] == ranking["points"]
     for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
         ranking[name] = done[definition.select].agg(end).reindex(ranking.index)
-    keys = pd.DataFrame(
-        {
-            "incomplete": ~ranking["complete"],
-            "mean": _make_sort_key(ranking["mean"], definition.select),
-            "other": _make_sort_key(done[other].mean().reindex(ranking.index), other),
-        }
+    # The last digits of a mean depend on the order of its values.
+    keys = ranking[["complete", "mean"]].round(12)
+    smaller_is_better = definition.select.endswith("error")
+    order = keys.sort_values(
+        ["complete", "mean"], ascending=[False, smaller_is_better], kind="stable"
     )
-    order = keys.sort_values(list(keys.columns), kind="stable").index
-    return pd.DataFrame(ranking.loc[order]).reset_index()
-
-
-def _make_sort_key(means: pd.Series, metric: str) -> pd.Series:
-    """Return numbers that sort the means of a metric, with the best mean first.
-
-    The numbers are the means, or the negative means if the metric is an accuracy. They
-    are rounded, because the last digits of a mean depend on the order of its values.
-    """
-    return (means if metric.endswith("error") else -means).round(12)
+    return pd.DataFrame(ranking.loc[order.index]).reset_index()
 
 
 def select_configuration(
@@ -193,17 +179,14 @@ def describe_selection(
 def describe_failures(table: pd.DataFrame) -> str:
     """Return a text that lists the points that have failed, and says what to do.
 
-    Points with the same status and error share a line. There are at most 20 such lines.
+    At most 20 points are listed.
     """
     failed = table[has_failed(table)]
     lines = [f"{len(failed)} of {format_count(len(table), 'point')} did not finish:"]
-    errors = failed["error"].fillna("").str.partition("\n")[0]
     names = [*find_varied(table), "seed"]
-    groups = failed.groupby(["status", errors], sort=False)
-    for (status, error), points in list(groups)[:20]:
-        more = f" and {len(points) - 1} more" if len(points) > 1 else ""
-        first = describe_values(points.iloc[0], names)
-        lines.append(f"{first}{more} {status}: {error}")
+    for _, row in failed.head(20).iterrows():
+        error, _, _ = str(row["error"]).partition("\n")
+        lines.append(f"{describe_values(row, names)} {row['status']}: {error}")
     for status, advice in ADVICE.items():
         if (failed["status"] == status).any():
             lines.append(f"{advice}.")

@@ -135,28 +135,11 @@ def test_configurations_are_ranked_by_their_means_and_the_complete_first(
     assert list(rank_configurations(table, definition)["hidden_size"]) == order
 
 
-@pytest.mark.parametrize(
-    ("metric", "other", "worse", "better"),
-    [
-        ("validation_accuracy", "validation_error", 0.4, 0.3),
-        ("train_error", "train_accuracy", 0.6, 0.7),
-    ],
-)
-def test_equal_means_are_ranked_by_the_other_metric_of_the_same_images(
-    metric, other, worse, better
-):
-    sizes = {10: worse, 20: better}
+def test_equal_means_keep_the_order_of_the_file():
     for order in ([10, 20], [20, 10]):
-        definition = read_definition(
-            {"name": "a", "grid": {"hidden_size": order}, "select": metric}
-        )
-        sweep = make_sweep(definition)
-        for point in sweep.points.values():
-            others = VALIDATED | {other: sizes[point.parameters.hidden_size]}
-            end(point, 0.5, metric, others)
-        assert (
-            rank_configurations(make_table(sweep), definition)["hidden_size"][0] == 20
-        )
+        points = [({"hidden_size": size}, 0.5) for size in order]
+        definition, table = make_points(points)
+        assert list(rank_configurations(table, definition)["hidden_size"]) == order
 
 
 def test_a_training_metric_needs_no_validation_images(tmp_path):
