@@ -32,6 +32,7 @@ def check(forward: Function, backward: Function, *paper: Any) -> list[bool]:
     paper: the inputs, the targets and the weights of the network on paper. These arrays
         become read-only, so that a pass that changes them stops with an error.
     """
+    __tracebackhide__ = True  # an error shows the reader's own lines
     draw = np.random.RandomState(1).standard_normal
     cases = {
         "": make_case(*paper),
@@ -47,10 +48,7 @@ def check(forward: Function, backward: Function, *paper: Any) -> list[bool]:
     print("backward pass:", also_wrong or "equal")
     for mistaken, reason in (
         (negate, "This is the result of target - scores, not of scores - target."),
-        (
-            helpers.backward,
-            "This is the result if inactive units have the slope 1, but theirs is 0.",
-        ),
+        (helpers.backward, "This is the result if inactive units have the slope 1."),
     ):
         if also_wrong and not find_difference(*passes, mistaken, cases):
             print(reason)
@@ -78,6 +76,7 @@ def find_difference(
     names: of the results, with a space between two.
     cases: the arguments of each call, by where they come from.
     """
+    __tracebackhide__ = True
     for where, case in cases.items():
         right, found = expected(*case), function(*case)
         if " " not in names:
@@ -89,6 +88,6 @@ def find_difference(
             if mine.shape != true.shape:
                 return f"{where}{name} has the shape {mine.shape}, not {true.shape}"
             for place in np.argwhere(~np.isclose(mine, true)).tolist():
-                values = mine[*place], true[*place]
-                return "{}{}{} is {:g}, not {:g}".format(where, name, place, *values)
+                at = tuple(place)
+                return f"{where}{name}{place} is {mine[at]:g}, not {true[at] + 0:g}"
     return ""

@@ -46,6 +46,8 @@ WRONG = [  # the place of a line, what stands there, the first wrong number, the
     (4, "hidden_signal.T @ inputs", "gradient_1 has the shape (2, 3), not", ""),
     (4, "...", "gradient_1 is not written yet", ""),
     (5, "scores_signal.T @ hidden", "gradient_2[0, 1] is 0, not -4", ""),
+    (5, "hidden.T @ scores_signal + 1", "gradient_2[0, 0] is 3, not 2", ""),
+    (5, "hidden.T @ scores_signal + [[0], [1]]", "gradient_2[1, 0] is 1, not 0", ""),
     (5, "hidden.T @ hidden_signal", "gradient_2[0, 0] is 6, not 2", ""),
 ]
 RAISED = [  # the place of a line, what stands there, and what Python says
