@@ -78,20 +78,35 @@ def test_the_version_and_its_date_are_the_same_everywhere(pipeline):
     assert headings[0] == f"{version}, {date}"
 
 
-LINKED = [*GUIDES, "CHANGELOG.md", "notebooks/data/README.md", "tests/data/README.md"]
-LINKED += ["notebooks/lesson.md", "notebooks/teaching.md"]
+LINKING = [*ROOT.glob("*.md"), *NOTEBOOKS.rglob("*.md"), *NOTEBOOKS.glob("*.ipynb")]
 
 
-@pytest.mark.parametrize("guide", LINKED)
-def test_links_lead_to_files_and_headings(guide):
-    for target in re.findall(r"\]\(((?!https:)[^)]+)\)", (ROOT / guide).read_text()):
+def read_headings(path):
+    """Return the headings of a Markdown file or of a notebook."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".ipynb":
+        cells = nbformat.reads(text, 4).cells
+        text = "\n".join(each.source for each in cells if each.cell_type == "markdown")
+    return re.findall(r"^#+ (.*)", text, re.M)
+
+
+def list_anchors(path):
+    """Return the anchors of a page, as GitHub, JupyterLab or a browser names them."""
+    if path.suffix == ".html":
+        return re.findall('id="([^"]+)"', path.read_text("utf-8"))
+    if path.suffix == ".ipynb":
+        return [each.replace(" ", "-") for each in read_headings(path)]
+    words = [re.sub(r"[^\w\- ]", "", each.lower()) for each in read_headings(path)]
+    return [each.replace(" ", "-") for each in words]
+
+
+@pytest.mark.parametrize("path", LINKING, ids=lambda path: path.name)
+def test_links_lead_to_files_and_anchors(path):
+    for target in re.findall(r"\]\(((?!https?:)[^)\s]+)\)", path.read_text("utf-8")):
         file, _, anchor = target.partition("#")
-        path = (ROOT / guide).parent / file if file else ROOT / guide
-        assert path.exists(), target
-        headings = re.findall(r"^#+ (.*)", path.read_text("utf-8", "ignore"), re.M)
-        words = [re.sub(r"[^\w\- ]", "", each.lower()) for each in headings]
-        anchors = [each.replace(" ", "-") for each in words]
-        assert not anchor or anchor in anchors, target
+        linked = path.parent / file if file else path
+        assert linked.exists(), target
+        assert not anchor or anchor in list_anchors(linked), target
 
 
 @pytest.mark.parametrize("command", find_commands())
@@ -182,8 +197,8 @@ def test_the_project_declares_what_it_imports_and_no_more():
         sources += [cell.source for cell in cells if cell.cell_type == "code"]
     statement = r"^ *(?:import|from) (\w+)[\w.]*(?: (?:import|as) .*|  #.*)?$"
     imports = re.findall(statement, "\n".join(sources), re.M)
-    # The last two are optional.
-    own = {*sys.stdlib_module_names, "helpers", "pipeline"}
+    # anywidget brings ipywidgets.
+    own = {*sys.stdlib_module_names, "helpers", "pipeline", "ipywidgets"}
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0] for name in set(imports) - own}
     imported = {re.sub("[._]", "-", name.lower()) for name in imported}

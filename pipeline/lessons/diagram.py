@@ -1,16 +1,15 @@
-"""Draw the pictures of learn.ipynb, among them networks with buttons to press.
+"""Draw the pictures of learn and choose, among them networks with buttons to press.
 
 In JupyterLab and in the page of the lesson, the script small.js draws a network from
 its state and makes the network interactive. Elsewhere, as on GitHub and in the page of
-a notebook, a still picture of the network is shown. Other functions draw the steps of a
-weight down its loss, the directions of gradients, the original's slip, and one pass
-through the network.
+a notebook, a still picture of the network is shown. Other functions show the steps of a
+weight down its loss, one pass through the network, what training has changed, and the
+accuracy after each epoch.
 """
 
 import base64
 import itertools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anywidget
@@ -149,74 +148,50 @@ def draw_static(diagram: Diagram) -> Figure:
     return figure
 
 
-def draw_descent(
-    loss: Callable[[Any], Any], paths: Mapping[str, Sequence[float]]
-) -> Figure:
-    """Draw a loss as a function of one weight, and the steps of the weight.
+def show_descent(
+    pixel: float, target: float, paths: Mapping[str, Sequence[float]]
+) -> None:
+    """Show the loss as a function of one weight, and the steps of the weight.
 
-    loss: a function that takes weights and returns the loss for each.
     paths: the values that the weight takes one after the other, by the title of a plot.
     """
     figure, axes = plt.subplots(1, len(paths), figsize=(9, 3), sharex=True, sharey=True)
     every = np.concatenate(list(paths.values()))
     curve = np.linspace(every.min() - 0.2, every.max() + 0.2, 200)
     for axis, (title, path) in zip(axes, paths.items(), strict=True):
-        weights = np.array(path)
-        axis.plot(curve, loss(curve), color=plots.TEST, linewidth=1)
-        axis.plot(weights, loss(weights), "o-", color=plots.TRAIN)
+        for weights, style in ((curve, "-"), (np.array(path), "o-")):
+            axis.plot(weights, (weights * pixel - target) ** 2 / 2, style)
         axis.set(title=title, xlabel="weight")
     axes[0].set_ylabel("loss")
-    return figure
+    ends = "; ".join(f"{title} ends at {path[-1]:.3f}" for title, path in paths.items())
+    plots.show(figure, f"Steps of a weight down its loss: {ends}.")
 
 
-def draw_directions(cosines: Mapping[str, Sequence[float]]) -> Figure:
-    """Draw the directions of gradients as lines from one point.
+def show_changes(before: tuple[np.ndarray, ...], after: tuple[np.ndarray, ...]) -> None:
+    """Show how the weights of the first ten hidden units have changed."""
+    changes = (after[0] - before[0])[:, :10]
+    captions = [f"unit {unit}" for unit in range(changes.shape[1])]
+    alt = "Training has added red and blue strokes to the weights of each unit."
+    plots.show(plots.draw_units(changes, captions), alt)
 
-    cosines: the cosine of the angle between each gradient and the mean gradient, in a
-        list for each plot, by the title of the plot.
 
-    The mean gradient is drawn as a horizontal line.
+def show_curves(curves: Mapping[str, np.ndarray]) -> None:
+    """Show the accuracy on training and on validation images after each epoch.
+
+    curves: (epochs, 2), both accuracies, by the title of a plot.
     """
-    figure, axes = plt.subplots(1, len(cosines), figsize=(9, 2.9), squeeze=False)
-    for axis, (title, each) in zip(axes[0], cosines.items(), strict=True):
-        for cosine in each:
-            height = math.sqrt(max(0, 1 - cosine**2))
-            colour, style = (plots.TRAIN, "-") if cosine > 0 else (plots.TEST, "--")
-            axis.plot((0, cosine), (0, height), style, color=colour, linewidth=1.2)
-        axis.plot((0, 1), (0, 0), color=plots.VALIDATION, linewidth=3)
-        axis.text(0.55, 0.04, "mean gradient", color=plots.VALIDATION, ha="center")
-        axis.set(title=title, xlim=(-1.1, 1.15), ylim=(-0.06, 1.08), aspect="equal")
-        axis.axis("off")
-    return figure
-
-
-def draw_slip(
-    derivative: Callable[[Any, float], Any],
-    sums: np.ndarray,
-    true: np.ndarray,
-    slip: np.ndarray,
-) -> Figure:
-    """Draw the true slope of the ReLU and the original's, with their error signals.
-
-    derivative: a function of activations and of the slope of inactive units. This slope
-        is 0 in the true derivative, and 1 in the original's.
-    sums: (H,), the sums of the hidden units for one image, before the ReLU.
-    true: (H,), the error signals of the hidden units with the true slope.
-    slip: (H,), the error signals of the hidden units with the original's slope.
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-    places = np.array([-2, -1e-9, np.nan, 1e-9, 2])  # the slope jumps at 0
-    activations = np.maximum(0, places)
-    original, right_one = derivative(activations, 1), derivative(activations, 0)
-    left.plot(places, original, "--", color=plots.VALIDATION, label="original's")
-    left.plot(places, right_one, color=plots.TRAIN, label="true")
-    left.set(title="Slope of the ReLU", xlabel="sum of a unit", ylabel="slope")
-    right.plot(sums, slip, "o", color=plots.VALIDATION, mfc="none", label="original's")
-    right.plot(sums, true, ".", color=plots.TRAIN, label="true")
-    right.set(title=f"Error signals of {len(sums)} units, one image")
-    right.set(xlabel="sum of a unit", ylabel="error signal")
-    right.legend(frameon=False)
-    return figure
+    figure, axes = plt.subplots(1, len(curves), figsize=(9, 3), sharey=True)
+    ends = []
+    for axis, (title, curve) in zip(axes, curves.items(), strict=True):
+        epochs = range(1, len(curve) + 1)
+        axis.plot(epochs, curve[:, 0], color=plots.TRAIN, label="training")
+        axis.plot(epochs, curve[:, 1], "--", color=plots.VALIDATION, label="validation")
+        axis.set(title=title, xlabel="epoch", ylim=(0.6, 1.01))
+        known, unseen = curve[-1]
+        ends.append(f"{title}: training {known:.3f}, validation {unseen:.3f}")
+    axes[0].set_ylabel("accuracy (fraction)")
+    axes[-1].legend(frameon=False)
+    plots.show(figure, f"Accuracy at the end; {'; '.join(ends)}.")
 
 
 def draw_pass(

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import PIL.Image
+import pytest
 from bs4 import BeautifulSoup
 
 from pipeline.lessons import diagram
@@ -87,46 +88,37 @@ def test_a_pass_shows_what_goes_forward_and_what_comes_back():
     assert names[3:] == [("", ""), *signals]
 
 
-def test_the_slope_of_the_relu_jumps_at_0_and_both_slopes_are_named():
-    def derivative(activation, inactive):
-        return np.where(activation > 0, 1.0, inactive)
-
-    sums, true, slip = np.array([-1.0, 2.0]), np.array([0, 0.3]), np.array([0.2, 0.3])
-    slope, signals = diagram.draw_slip(derivative, sums, true, slip).axes
-    lines = {line.get_label(): line.get_ydata()[[0, -1]] for line in slope.lines}
-    assert {name: [*ends] for name, ends in lines.items()} == {
-        "original's": [1, 1],
-        "true": [0, 1],
-    }
-    assert all(np.isnan(line.get_xdata()[2]) for line in slope.lines)
-    dots = {line.get_label(): line for line in signals.lines}
-    for label, values in (("original's", slip), ("true", true)):
-        assert np.array_equal(dots[label].get_xdata(), sums)
-        assert np.array_equal(dots[label].get_ydata(), values)
-    names = [(axis.get_xlabel(), axis.get_ylabel()) for axis in (slope, signals)]
-    assert names == [("sum of a unit", "slope"), ("sum of a unit", "error signal")]
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are shown, each with its text alternative."""
+    figures = []
+    monkeypatch.setattr(plots, "show", lambda *each: figures.append(each))
+    return figures
 
 
-def test_a_descent_stands_on_its_loss_beside_the_others():
+def test_a_descent_stands_on_its_loss_beside_the_others(figures):
     paths = {"slow": [3, 2, 1.5], "fast": [3, -2, 2]}
-    axes = diagram.draw_descent(np.square, paths).axes
-    for axis, (title, weights) in zip(axes, paths.items(), strict=True):
+    diagram.show_descent(2, 1, paths)
+    ((figure, alt),) = figures
+    for axis, (title, weights) in zip(figure.axes, paths.items(), strict=True):
         curve, path = axis.lines
         assert axis.get_title() + axis.get_title("left") == title
-        assert np.array_equal(curve.get_ydata(), np.square(curve.get_xdata()))
-        assert path.get_xydata().tolist() == [[w, w * w] for w in weights]
-        assert axis.get_xlabel() == "weight"
-    assert axes[0].get_ylabel() == "loss"
+        losses = (2 * curve.get_xdata() - 1) ** 2 / 2
+        assert np.array_equal(curve.get_ydata(), losses)
+        steps = [[weight, (2 * weight - 1) ** 2 / 2] for weight in weights]
+        assert path.get_xydata().tolist() == steps
+        assert f"{title} ends at {weights[-1]:.3f}" in alt
+    assert figure.axes[0].get_ylabel() == "loss"
 
 
-def test_a_direction_has_its_angle_to_the_mean_and_length_1():
-    axes = diagram.draw_directions({"a": [1, 0.5], "b": [-0.6]}).axes
-    titles = [axis.get_title() + axis.get_title("left") for axis in axes]
-    assert titles == ["a", "b"]
-    ends = [line.get_xydata()[1] for axis in axes for line in axis.lines[:-1]]
-    assert np.allclose(ends, [[1, 0], [0.5, 0.75**0.5], [-0.6, 0.8]])
-    styles = [line.get_linestyle() for axis in axes for line in axis.lines[:-1]]
-    assert styles == ["-", "-", "--"]  # to the other side of the mean
+def test_curves_have_both_accuracies_of_each_epoch(figures):
+    curve = np.array([[0.7, 0.6], [0.9, 0.8]])
+    diagram.show_curves({"a": curve[::-1], "b": curve})
+    ((figure, alt),) = figures
+    training, validation = figure.axes[1].lines
+    assert training.get_xydata().tolist() == [[1, 0.7], [2, 0.9]]
+    assert validation.get_xydata().tolist() == [[1, 0.6], [2, 0.8]]
+    assert "training 0.900, validation 0.800" in alt
 
 
 def test_a_confusion_matrix_has_a_column_for_each_answer_that_occurs():
