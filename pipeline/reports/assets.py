@@ -61,12 +61,10 @@ class Assets:
         """
         names: list[str] = []
         for entry in entries:
-            imports = [name for _, name in IMPORT.findall(self.read_module(entry))]
+            text = read_text(self.scripts[entry])
+            imports = [name for _, name in IMPORT.findall(text)]
             names += [*self.collect_scripts(*imports), entry]
         return [*dict.fromkeys(names)]  # each once
-
-    def read_module(self, name: str) -> str:
-        return read_text(self.scripts[name])
 
     def read_script(self, name: str) -> str:
         """Return a JavaScript module as a script, because a page cannot import modules.
@@ -77,7 +75,7 @@ class Assets:
 
         Raises ValueError if the module imports or exports in another way.
         """
-        text = COMMENT.sub("", self.read_module(name))
+        text = COMMENT.sub("", read_text(self.scripts[name]))
         exports = ", ".join(EXPORT.findall(text))
         body = EXPORT.sub(drop_export, IMPORT.sub(r"const \1 = \2_js;", text))
         left_over = LEFT_OVER.search(body)

@@ -25,6 +25,8 @@ from pipeline.reports.answers import fold_answer as fold_answer  # for notebooks
 from pipeline.statistics import compute_wilson_interval
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
+# Without it, an SVG file names the version of Matplotlib.
+NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
@@ -66,7 +68,7 @@ def show_svg(figure: Figure, alt: str) -> None:
     """
     file = io.StringIO()
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "digits"}):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
     plt.close(figure)
     svg = file.getvalue().partition("<svg ")[2].replace("#000000", "currentColor")
     attributes = f'class="panel" role="img" aria-label="{escape(alt)}"'

@@ -171,6 +171,7 @@ def draw_seeds(values: pd.Series, metric: str) -> Figure:
     figure, axis = make_panel("seed", metric)
     scale = 100 if "accuracy" in metric else 1
     axis.plot(values.index, scale * values, "o", **SELECTED)
+    axis.locator_params(axis="x", integer=True)
     return figure
 
 
