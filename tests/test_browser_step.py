@@ -151,7 +151,10 @@ def test_a_number_that_is_too_large_is_called_so_and_a_wrong_rate_refused(
             smallest.press("Update")
             expect(rate).to_be_focused()
             expect(smallest.part("weight")).to_have_text("1.5")
-        rate.fill("1e100")
+        rate.fill("0,1")
+        smallest.press("Update")
+        expect(smallest.part("weight")).to_have_text("1.1")
+        rate.fill("1" + "0" * 100)
         smallest.press("Update", "Update", "Update")
         expect(smallest.part("weight")).to_have_text("too large")
         expect(smallest.part("place").last).to_have_text("too large")
@@ -225,7 +228,7 @@ def test_a_rate_that_is_too_large_swings_out(browser, lesson_path):
         assert box["x"] <= dot["x"] <= box["x"] + box["width"] - dot["width"]
 
 
-def test_the_slip_can_be_on_only_while_the_unit_is_silent_and_moves_it_then(
+def test_the_slip_can_be_on_only_while_the_unit_is_inactive_and_moves_it_then(
     browser, lesson_path
 ):
     with open_page(browser, lesson_path) as page:
@@ -233,17 +236,17 @@ def test_the_slip_can_be_on_only_while_the_unit_is_silent_and_moves_it_then(
         expect(lesson.button("Update")).to_be_hidden()
         predict(lesson, 2)
         lesson = after_question(lesson)
-        silent, slip = lesson.field("silent unit"), lesson.field("the slip")
+        inactive, slip = lesson.field("inactive unit"), lesson.field("the slip")
         weights, score = lesson.part("weight"), lesson.part("place").last
         says = lesson.part("says")
-        expect(silent).to_be_checked()
+        expect(inactive).to_be_checked()
         expect(slip).not_to_be_checked()
-        silent.uncheck()
+        inactive.uncheck()
         expect(slip).to_be_disabled()
         expect(weights).to_have_text(["1", "3"])
         lesson.press("Error")
         expect(says).to_contain_text("half the sum of their squares, 0.5.")
-        silent.check()
+        inactive.check()
         expect(weights).to_have_text(["−1", "−3"])
         lesson.press("Update")
         expect(weights).to_have_text(["−1", "−3"])
@@ -253,7 +256,7 @@ def test_the_slip_can_be_on_only_while_the_unit_is_silent_and_moves_it_then(
         expect(weights).to_have_text(["−1.15", "−3"])
         expect(score).to_have_text("0")
         expect(says).to_contain_text("The loss was 12.5, and is now 12.5.")
-        silent.uncheck()
+        inactive.uncheck()
         expect(slip).not_to_be_checked()
         expect(weights).to_have_text(["1", "3"])
 
@@ -306,15 +309,29 @@ def test_the_real_step_is_one_of_the_first_image_and_then_of_ones_own_drawing(
         step = page.within("the-real-step")
         where, says = step.part("where"), step.part("says")
         expect(where).to_contain_text("Image 1 of 1,000, a 5.")
-        expect(step.button("Update")).to_be_hidden()
-        predict(step, 2)
         step.press("Update")
         expect(says).to_contain_text("3,344 of 31,760 weights have moved")
-        expect(says).to_contain_text("166 pixels with ink to 19 active units, and 190")
+        expect(says).to_contain_text("to 19 active and 0 inactive units, and 190 from")
         expect(step.part("rows .label")).to_have_text("50.12→ 0.16")
+        slip = step.field("learn when inactive (>=)")
+        expect(slip).to_be_hidden()
+        predict(step, 2)
+        step.press("Next image")
+        slip.check()
+        expect(where).to_contain_text("Image 1 of 1,000, a 5.")
+        step.press("Update")
+        expect(says).to_contain_text("6,830 of 31,760 weights have moved")
+        expect(says).to_contain_text("to 19 active and 21 inactive units, and 190 from")
+        for tile in step.part("row canvas").all():
+            red, _, blue, _ = read_colours(tile).astype(int).T
+            assert np.sum(red != blue) > 100  # of the 166 pixels with ink
+        slip.uncheck()
         page.draw()
         step.press("Next image")
         choice = step.field("Your drawing is a")
+        expect(choice).to_have_value("")
+        step.press("Update")
+        expect(says).to_have_text("First say which digit you have drawn.")
         choice.select_option("7")
         step.press("Update")
         ink = np.sum(read_colours(step.part("image canvas"))[:, 0] < 255)
@@ -360,6 +377,5 @@ def test_the_real_network_has_the_numbers_of_helpers(browser, lesson_path, sampl
 
         check("row", hidden)
         check("rows", scores)
-        predict(step, 0)
         step.press("Update")
         check("row", signals)

@@ -13,7 +13,7 @@ from pipeline.results.run_folder import RunFolder
 from tests.reports.test_page import check_page, parse
 
 TEXT = (NOTEBOOKS / "lesson.md").read_text()
-TITLES = re.findall("^## (.*)", TEXT, re.M)
+*TITLES, _ = re.findall("^## (.*)", TEXT, re.M)  # the last one is the glossary
 QUESTION = "**Predict**: Which?\n\n- [x] One.\n  Yes.\n- [ ] Two.\n  No.\n"
 
 
@@ -87,7 +87,7 @@ def test_a_question_has_one_right_choice_and_a_word_on_each(lesson):
 def test_what_is_written_wrong_is_refused_and_not_turned_into_prose(
     runs, tmp_path, text, named
 ):
-    right = f"# Title\n\n## Stop\n\n{{pad}}\n\n{QUESTION}\nProse.\n"
+    right = f"# Title\n\n## Stop\n\n{{pad}}\n\n{QUESTION}\nProse.\n\n## Glossary\n"
     write_lesson(tmp_path, runs / "default", right)
     with pytest.raises(InvalidInput) as raised:
         write_lesson(tmp_path, runs / "default", right.replace("Prose.", text))

@@ -13,4 +13,4 @@ const dots = new Dots(training.digest);
 const pad = setUpPad(document.querySelector(".drawing"), networks, training);
 setUpTraining(document.getElementById("train"), trainings, dots, pad);
 setUpSteps(document.querySelector(".steps"), training, pad);
-setUpClass(document.querySelector(".class"), trainings, dots.setting);
+setUpClass(document.querySelector(".class"), training.numValidation, dots.setting);
