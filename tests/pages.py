@@ -47,7 +47,7 @@ COLOURS = """(canvas) => {
     return Array.from(copy.getImageData(0, 0, canvas.width, canvas.height).data);
 }"""
 
-PATIENCE = 15_000  # milliseconds until a page that does not answer fails a test
+PATIENCE = 120_000  # milliseconds until a page that does not answer fails a test
 expect.set_options(timeout=PATIENCE)
 no_browser = CHROMIUM is None and os.environ.get("CI") != "true"
 skip = pytest.mark.skipif(no_browser, reason="needs Chromium")

@@ -2,12 +2,12 @@
 
 The text is Markdown. A heading of the second level begins a section, which is a stop of
 the lesson. A line such as {pad} stands for an interactive part of the page. A line such
-as {network {"weights": ...}} stands for a `Diagram` with these options. What follows a line
-such as {fold For a class.} in a section is folded, below these words. **Predict** is
-followed by a question, and then by its choices, a list of boxes. The box of the right
-choice is ticked. The line below each box is a comment on that choice. The page hides
-the text below a question until the reader has answered the question. The last section
-is the glossary, which is no stop.
+as {network {"weights": ...}} stands for a `Diagram` with these options. What follows a
+line such as {fold For a class.} in a section is folded, below these words. **Predict**
+is followed by a question, and then by its choices, a list of boxes. The box of the
+right choice is ticked. The line below each box is a comment on that choice. The page
+hides the text below a question until the reader has answered the question. The last
+section is the glossary, which is no stop.
 
 A file whose name begins with "worksheet" becomes a page to print. In its text, ____
 stands for a place to write, a rule (***) for a line to write on, and {network ...} for

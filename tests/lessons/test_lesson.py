@@ -42,6 +42,14 @@ def test_the_committed_lesson_is_what_its_command_makes(lesson):
     assert found == describe(lesson), "run: make notebooks"
 
 
+@pytest.mark.parametrize("name", ["worksheet-1", "worksheet-2"])
+def test_the_committed_pages_to_print_are_what_their_command_makes(name, tmp_path):
+    lessons.write_page(NOTEBOOKS / f"{name}.md", tmp_path / f"{name}.html")
+    made, committed = (folder / f"{name}.html" for folder in (tmp_path, NOTEBOOKS))
+    found = [describe(parse(path.read_text())) for path in (made, committed)]
+    assert found[0] == found[1], "run: make notebooks"
+
+
 def test_each_stop_stands_in_the_bar_and_begins_with_what_is_pressed(lesson):
     check_page(lesson)
     stops = lesson.select("section.lesson-stop")

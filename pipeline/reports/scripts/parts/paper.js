@@ -144,7 +144,7 @@ export class Paper {
       event.preventDefault();
       const fault = judge(network, kind, layer, place, field.valueAsNumber);
       answer.textContent = fault;
-      bring(answer);
+      bring(form);
       if (fault) return;
       open();
       view.say(`Right. ${this.describeNext(view)}`);
