@@ -44,7 +44,7 @@ def test_the_key_has_the_steps_of_one_weight():
     assert "begins at 0.2" in read_words("worksheet-1.md")
     key = (NOTEBOOKS / "worksheet-key.md").read_text()
     for rate in RATES:
-        assert f") | {rate:g} | {' | '.join(make_steps(rate))} |" in key
+        assert f") {rate:g} | {' | '.join(make_steps(rate))} |" in key
 
 
 def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
