@@ -282,6 +282,14 @@ def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, lesson_path):
         expect(circles.nth(3)).to_have_text("?")
 
 
+def test_a_drawing_that_fits_no_digit_is_read_as_a_guess(browser, lesson_path):
+    with open_page(browser, lesson_path) as page:
+        page.draw([[(0.2, 0.8), (0.5, 0.2), (0.8, 0.8)], [(0.3, 0.5), (0.7, 0.5)]])
+        assert page.read_answer().endswith(
+            "No score is near 1: little more than a guess."
+        )
+
+
 def test_the_real_step_is_one_of_the_first_image_and_then_of_ones_own_drawing(
     browser, lesson_path
 ):
