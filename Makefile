@@ -48,12 +48,14 @@ lab: .venv/lab          ## open the notebooks in JupyterLab
 sweep: .venv/ready      ## run a sweep: make sweep FILE=notebooks/sweeps/original_images.yaml
 	$(BIN)/python -m pipeline sweep $(or $(FILE),notebooks/sweeps/small.yaml)
 
-notebooks: .venv/lab    ## regenerate what is committed: all notebooks and the lesson
+notebooks: .venv/lab    ## regenerate what is committed: all notebooks, the lesson, its pages to print
 	@base=$$(mktemp -d) && trap 'rm -rf $$base' EXIT && export DIGITS_BASE=$$base && set -ex && \
 	$(BIN)/python -m pipeline run && \
 	$(BIN)/python -m pipeline run -p relu_grad_inactive 0 --run-dir $$base/runs/true-derivative && \
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS) && \
-	$(BIN)/python -m pipeline report notebooks/lesson.md --output notebooks/lesson.html
+	for name in lesson worksheet-1 worksheet-2; do \
+		$(BIN)/python -m pipeline report notebooks/$$name.md --output notebooks/$$name.html; \
+	done
 
 pictures: .venv/tests   ## regenerate the pictures of README from the committed pages
 	$(BIN)/python notebooks/pictures/make_pictures.py

@@ -18,11 +18,17 @@ def read_words(name):
 
 
 def read_group(inactive):
-    """Return the validation accuracies of the seeds 1 to 20, with the slip or not."""
-    results = pd.read_csv(NOTEBOOKS / "sweeps" / "forty_seeds.csv")
-    results = results.query("num_validation == 1000 and seed <= 20")
-    rows = results[results["relu_grad_inactive"] == inactive]
-    return rows["validation_accuracy"]
+    """Return the accuracies of a class in %, with the slip or not, by seed."""
+    record = pd.read_csv(NOTEBOOKS / "data" / "class.csv").set_index("seed")
+    return record[record["relu_grad_inactive"] == inactive]["validation"] / 10
+
+
+def count_reaching(first=1, last=28):
+    """Return how many dots of these pupils reach the lowest dot without the slip."""
+    ours, others = (
+        read_group(kind).loc[100 * first : 100 * last + 10] for kind in (1, 0)
+    )
+    return (ours >= others.min()).sum()
 
 
 def make_steps(rate):
@@ -35,10 +41,10 @@ def make_steps(rate):
 
 
 def test_the_key_has_the_steps_of_one_weight():
-    assert "begins at $w = 0.2$" in (NOTEBOOKS / "worksheet.md").read_text()
+    assert "begins at 0.2" in read_words("worksheet-1.md")
     key = (NOTEBOOKS / "worksheet-key.md").read_text()
     for rate in RATES:
-        assert f"| {rate:g} | {' | '.join(make_steps(rate))} |" in key
+        assert f") {rate:g} | {' | '.join(make_steps(rate))} |" in key
 
 
 def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
@@ -52,18 +58,32 @@ def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
     assert words in read_words("../README.md")
     accuracy = 100 * float(published.PUBLISHED["test_accuracy"])
     assert f"reads {accuracy:.2f} % of 10,000 test digits correctly" in text
-    ends = [end for kind in (1, 0) for end in read_group(kind).agg(["min", "max"])]
-    words = "with the slip they range from {:.1%} to {:.1%}, and without it from "
-    words += "{:.1%} to {:.1%}."
-    assert words.format(*ends).replace("%", " %") in text
-    apart = 100 * (ends[1] - ends[0])
-    assert f"with the slip are {apart:.0f} percentage points apart" in text
 
 
-def test_the_plan_of_an_hour_has_the_numbers_of_forty_seeds():
+def test_the_lesson_has_the_numbers_of_a_class():
+    text = read_words("lesson.md")
+    low, high, other_low, other_high = (
+        end for kind in (1, 0) for end in read_group(kind).agg(["min", "max"])
+    )
+    words = f"these dots range from {low} % to {high} %"
+    assert words in text
+    assert f"without it they range from {other_low} % to {other_high} %" in text
+    apart = read_group(0).mean() - read_group(1).mean()
+    reaching = (
+        f"of the {len(read_group(1))} dots with the slip, {count_reaching()} reach"
+    )
+    assert f"The means are {apart:.1f} points apart, and {reaching}" in text
+    fives = [count_reaching(first, first + 4) for first in (1, 6, 11, 16, 21)]
+    assert f"Among five pupils, {min(fives)} to {max(fives)} of 55 do." in text
+    plan = read_words("teaching.md")
+    assert f"Of all dots with the slip, {count_reaching()} reach" in plan
+    assert f"five neighbours in the register, {min(fives)} to {max(fives)}." in plan
+
+
+def test_the_plan_has_the_numbers_of_a_class():
     text = read_words("teaching.md")
-    for inactive, group in ((1, "the group with the"), (0, "The group without")):
-        found = 100 * read_group(inactive)
+    for inactive, group in ((1, "With the slip they"), (0, "Without it they")):
+        found = read_group(inactive)
         numbers = [found.mean(), found.std(), found.min(), found.max()]
         sentence = re.search(f"({group}.*?) %\\.", text)[1]
         assert re.findall(r"\d+\.\d", sentence) == [f"{each:.1f}" for each in numbers]

@@ -5,7 +5,7 @@
 
 A row is one training run. Most functions that train a row are in the notebooks of the
 lessons. This script executes the cells with the tag "record", so a lesson shows the
-code that has made its record. Only `train_placement` and `train_images` are here.
+code that has made its record. The functions of three records are here.
 
 A block is a thousand training images. The sample has blocks 1 and 2. Rows with other
 images need all of MNIST: Keras's mnist.npz, or the file that --mnist names.
@@ -145,6 +145,15 @@ def list_hundreds() -> Iterator[Row]:
             yield {"relu_grad_inactive": inactive, "block": block, "seed": seed}
 
 
+def list_class() -> Iterator[Row]:
+    """List the rows of class.csv: the dots of 28 pupils on the page of the lesson.
+
+    Pupil n trains the seeds from 100 n to 100 n + 10.
+    """
+    for inactive, pupil, place in itertools.product((1, 0), range(1, 29), range(11)):
+        yield {"relu_grad_inactive": inactive, "seed": 100 * pupil + place}
+
+
 def train_placement(data: Data, row: Row) -> Row:
     """Train the network of a row of placement.csv.
 
@@ -188,6 +197,21 @@ def train_images(data: Data, row: Row) -> Row:
     return measured
 
 
+def train_class(data: Data, row: Row) -> Row:
+    """Train the published network with the seed and the derivative of a row.
+
+    Return how many of the thousand validation images are classified correctly.
+    """
+    rng, _ = helpers.generators(row["seed"])
+    weights = helpers.initial_weights(rng, 40)
+    inactive = row["relu_grad_inactive"]
+    images, labels = read_block(data, 1)
+    for _ in range(100):
+        compiled.train_epoch(images, labels, weights, rng, relu_grad_inactive=inactive)
+    accuracy = compiled.evaluate(*read_block(data, 2), weights)[1]
+    return {"validation": round(accuracy * BLOCK)}
+
+
 # For each record: the function that trains a row, or the notebook and the name of that
 # function, and then the function that lists all rows.
 RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
@@ -198,6 +222,7 @@ RECORDS: dict[str, tuple[Any, Callable[[], Iterator[Row]]]] = {
     "images": (train_images, list_images),
     "dropout": (("dropout", "train_dropout"), list_dropout),
     "hundreds": (("overfitting", "train_hundreds"), list_hundreds),
+    "class": (train_class, list_class),
 }
 
 

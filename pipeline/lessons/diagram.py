@@ -113,8 +113,11 @@ def to_output(figure: Figure, alt: str) -> tuple[dict[str, Any], Any]:
     return {"image/png": picture, "text/plain": alt}, {"image/png": about}
 
 
-def draw_static(diagram: Diagram) -> Figure:
-    """Draw a network: values as circles, weights as lines (red above 0, blue below)."""
+def draw_static(diagram: Diagram, *, is_blank: bool = False) -> Figure:
+    """Draw a network: values as circles, weights as lines (red above 0, blue below).
+
+    is_blank: whether the circles after the inputs are empty, to be filled in by hand.
+    """
     layers, targets = diagram.layers, diagram.state["targets"]
     rows = max(map(len, layers))
     figure, axis = plt.subplots(figsize=(9, 1 + 0.9 * rows), layout="constrained")
@@ -138,9 +141,11 @@ def draw_static(diagram: Diagram) -> Figure:
     for name, layer, circles in zip(names, layers, places, strict=True):
         axis.text(circles[0][0], rows / 2 + 0.1, name, ha="center")
         for value, (x, y) in zip(layer, circles, strict=True):
-            face = "white" if name == "units" and value == 0 else "#F0F4F8"
+            is_inactive = name == "units" and value == 0
+            face = "white" if is_inactive or is_blank else "#F0F4F8"
             axis.plot(x, y, "o", markersize=34, mfc=face, mec=plots.TRAIN)
-            axis.text(x, y, f"{value:.4g}", **centred)
+            if x == 0 or not is_blank:
+                axis.text(x, y, f"{value:.4g}", **centred)
     for target, (x, y) in zip(targets, places[-1], strict=True):
         axis.text(x + 0.2, y, f"target {target:g}", va="center")
     axis.set(xlim=(-0.3, len(layers) - 0.4), ylim=(-rows / 2, rows / 2 + 0.5))

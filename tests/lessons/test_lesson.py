@@ -13,7 +13,7 @@ from pipeline.results.run_folder import RunFolder
 from tests.reports.test_page import check_page, parse
 
 TEXT = (NOTEBOOKS / "lesson.md").read_text()
-TITLES = re.findall("^## (.*)", TEXT, re.M)
+*TITLES, _ = re.findall("^## (.*)", TEXT, re.M)  # the last one is the glossary
 QUESTION = "**Predict**: Which?\n\n- [x] One.\n  Yes.\n- [ ] Two.\n  No.\n"
 
 
@@ -40,6 +40,14 @@ def test_the_committed_lesson_is_what_its_command_makes(lesson):
     committed = NOTEBOOKS / "lesson.html"
     found = describe(parse(committed.read_text()))
     assert found == describe(lesson), "run: make notebooks"
+
+
+@pytest.mark.parametrize("name", ["worksheet-1", "worksheet-2"])
+def test_the_committed_pages_to_print_are_what_their_command_makes(name, tmp_path):
+    lessons.write_page(NOTEBOOKS / f"{name}.md", tmp_path / f"{name}.html")
+    made, committed = (folder / f"{name}.html" for folder in (tmp_path, NOTEBOOKS))
+    found = [describe(parse(path.read_text())) for path in (made, committed)]
+    assert found[0] == found[1], "run: make notebooks"
 
 
 def test_each_stop_stands_in_the_bar_and_begins_with_what_is_pressed(lesson):
@@ -87,7 +95,7 @@ def test_a_question_has_one_right_choice_and_a_word_on_each(lesson):
 def test_what_is_written_wrong_is_refused_and_not_turned_into_prose(
     runs, tmp_path, text, named
 ):
-    right = f"# Title\n\n## Stop\n\n{{pad}}\n\n{QUESTION}\nProse.\n"
+    right = f"# Title\n\n## Stop\n\n{{pad}}\n\n{QUESTION}\nProse.\n\n## Glossary\n"
     write_lesson(tmp_path, runs / "default", right)
     with pytest.raises(InvalidInput) as raised:
         write_lesson(tmp_path, runs / "default", right.replace("Prose.", text))

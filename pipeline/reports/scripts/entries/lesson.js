@@ -16,4 +16,4 @@ const pad = setUpPad(drawing, network);
 setUpTeaching(drawing, pad, training);
 setUpTraining(document.getElementById("train"), trainings, dots, pad);
 setUpSteps(document.querySelector(".steps"), training, pad);
-setUpClass(document.querySelector(".class"), trainings, dots.setting);
+setUpClass(document.querySelector(".class"), training.numValidation, dots.setting);

@@ -2,6 +2,7 @@
 // presses is the prediction. Predictions are kept in the browser. A sheet at the end of the page
 // shows them beside the right answers.
 import { store } from "../parts/store.js";
+import { bring } from "../show/dom.js";
 
 const copyOf = (element) => element.cloneNode(true).childNodes;
 const listWords = ({ children: [text, reason] }) => [...copyOf(text), " ", ...copyOf(reason)];
@@ -25,6 +26,7 @@ class Prediction {
     if (store.read(this.key) !== null) return;
     event.preventDefault();
     store.keep(this.key, i);
+    bring(this.choices[i]);
   }
 
   // Opens the predicted choice and the right one. Before there is a prediction, the comments on all

@@ -9,7 +9,7 @@ export const KINDS = ["with", "without"]; // the slip
 const MAX_SEED = 2 ** 32 - 1;
 const LINE = /([0-9a-f]{8}) with((?: \d+=[\d.]+)*) without((?: \d+=[\d.]+)*), (\d+) dots?/;
 
-export const nameDot = ({ kind, seed }) => `Seed ${seed}, ${kind} the slip`;
+const nameDot = ({ kind, seed }) => `seed ${seed}, ${kind} the slip`;
 
 const idOf = ({ kind, seed }) => `${kind} ${seed}`;
 
@@ -37,13 +37,11 @@ export class Dots {
     return dots.sort((a, b) => a.seed - b.seed);
   }
 
-  // Returns the next seeds after a seed that have no dot of a kind yet, each with the kind.
-  findNext(kind, seed, count) {
-    const next = [];
-    for (let each = seed + 1; next.length < count && each <= MAX_SEED; each++) {
-      if (this.read(kind, each) === null) next.push({ kind, seed: each });
-    }
-    return next;
+  // Returns which of the next seeds after a seed have no dot yet, each with the kind of the dot.
+  listMissing(seed, count) {
+    const seeds = Array.from({ length: count }, (_, i) => seed + 1 + i);
+    const dots = seeds.flatMap((each) => KINDS.map((kind) => ({ kind, seed: each })));
+    return dots.filter((dot) => dot.seed <= MAX_SEED && this.read(dot.kind, dot.seed) === null);
   }
 
   write() {
@@ -80,25 +78,28 @@ function readLine(line, setting, images) {
 }
 
 // Reads the lines of a class. images: the number of images on which accuracies are measured.
-// Returns the dots, each once, and the lines that do not count, each with the reason.
+// Returns the dots, each once, and the lines that do not count, each with its number in the text and
+// the reason.
 export function readLines(text, setting, images) {
   const dots = new Map();
   const refused = [];
-  const lines = text.replace(/, \d+ dots?/g, "$&\n").split("\n"); // a line may be glued to the next
-  for (const line of lines.filter((each) => each.trim())) {
+  const take = (line, number) => {
     const found = readLine(line, setting, images);
     if (typeof found === "string") {
-      refused.push({ line, reason: found });
-      continue;
+      refused.push({ line, number, reason: found });
+      return;
     }
-    const isOther = (dot) => (dots.get(idOf(dot)) ?? dot).accuracy !== dot.accuracy;
-    const other = found.find(isOther);
+    const other = found.find((dot) => (dots.get(idOf(dot)) ?? dot).accuracy !== dot.accuracy);
     if (other) {
-      const reason = `has another accuracy for ${nameDot(other).toLowerCase()}, than a line above`;
-      refused.push({ line, reason });
-      continue;
+      const reason = `has another accuracy for ${nameDot(other)}, than a line above`;
+      refused.push({ line, number, reason });
+      return;
     }
     for (const dot of found) dots.set(idOf(dot), dot);
-  }
+  };
+  text.split("\n").forEach((line, i) => {
+    const parts = line.replace(/, \d+ dots?/g, "$&\n").split("\n"); // two lines may be glued
+    for (const part of parts.filter((each) => each.trim())) take(part, i + 1);
+  });
   return { dots: [...dots.values()], refused };
 }

@@ -4,11 +4,16 @@
 import { findLoss, findWeight, makeStep, measure, round } from "../compute/sums.js";
 import { Circles } from "../show/circles.js";
 import { findFrame, findWeightAt, isInFrame } from "../show/curve.js";
-import { make, makeButton, makeNumberField } from "../show/dom.js";
+import { bring, make, makeButton, makeNumberField } from "../show/dom.js";
 import { explainPlace, explainWeight } from "../show/explain.js";
 import { describe, findNumber, format, invite, isDiverged } from "../show/words.js";
 
-const LEAST_RATE = 1e-9;
+const RATE = {
+  type: "text",
+  inputmode: "decimal",
+  pattern: "(?=.*[1-9])[0-9]*[.,]?[0-9]+",
+  title: "A number above 0",
+};
 const FIRST_WEIGHT = { layer: 1, from: 0, to: 0 };
 
 export class NetworkView {
@@ -35,7 +40,8 @@ export class NetworkView {
     this.home = first.sizes.length === 2 && first.weights[0].length === 1 ? FIRST_WEIGHT : null;
     this.root.firstChild.append(...others);
     this.panel = this.buildPanel();
-    this.root.append(make("div", { class: "workspace" }, this.drawing.build(this), this.panel));
+    const workspace = make("div", { class: "workspace" }, this.drawing.build(this), this.panel);
+    this.root.append(this.says, workspace);
     this.forget();
     this.show();
   }
@@ -50,7 +56,7 @@ export class NetworkView {
     this.slider.addEventListener("input", () => this.slide(this.slider.valueAsNumber));
     this.label = make("label", {}, this.numberName, this.field);
     this.listenToDragging();
-    const parts = [this.says, this.about, this.slider, this.label, this.words];
+    const parts = [this.about, this.slider, this.label, this.words];
     return make("div", { class: "panel", tabindex: -1 }, ...parts);
   }
 
@@ -71,21 +77,21 @@ export class NetworkView {
     });
   }
 
-  makeField(limits, change) {
-    const field = makeNumberField(limits);
+  makeField(attributes, change) {
+    const field = makeNumberField(attributes);
     field.addEventListener("input", () => {
       if (!field.checkValidity()) return;
-      change(field.valueAsNumber);
+      change(Number(field.value.replace(",", ".")));
       this.resetCurve();
       this.renew();
     });
     return field;
   }
 
-  // Returns a label with a field for the learning rate.
-  makeRate(rate) {
-    this.rate = this.makeField({ value: rate, min: LEAST_RATE }, (value) => {
-      this.network.rate = value;
+  // Returns a label with a field for the learning rate, which takes a decimal comma, too.
+  makeRate(value) {
+    this.rate = this.makeField({ ...RATE, value }, (rate) => {
+      this.network.rate = rate;
     });
     return make("label", {}, "learning rate ", this.rate);
   }
@@ -172,6 +178,7 @@ export class NetworkView {
     this.text = text;
     this.show();
     this.panel.focus({ preventScroll: true });
+    bring(this.root, this.says);
   }
 
   goTo(phase) {
@@ -182,6 +189,7 @@ export class NetworkView {
     if (phase === "update") this.update();
     this.text = describe(this.network, phase, this.before);
     this.show();
+    bring(this.root, this.says);
   }
 
   // Makes the step.

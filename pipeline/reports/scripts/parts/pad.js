@@ -6,6 +6,7 @@ import { grey, nameOf, paint, paintSigned } from "../show/paint.js";
 import { storeOfTab } from "./store.js";
 
 const STEP = 0.04; // of the pad, by one press of an arrow key
+const LOW = 0.1; // an answer whose score is lower is little more than a guess
 const CLOSE = 0.2; // if the two largest scores are closer than this, the answer is not sure
 const ARROWS = {
   ArrowLeft: [-STEP, 0],
@@ -25,6 +26,7 @@ const EXAMPLE = [RIGHT.map((x, i) => [x, DOWN[i]])];
 
 function describe({ scores, answer, second }, classes) {
   const reads = `This network reads ${nameOf(classes, answer)}, runner-up ${nameOf(classes, second)}.`;
+  if (scores[answer] < LOW) return `${reads} No score is near 1: little more than a guess.`;
   const isSure = scores[answer] - scores[second] >= CLOSE;
   return isSure ? reads : `${reads} Not sure: the two scores are close.`;
 }

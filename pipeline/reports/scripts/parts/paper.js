@@ -2,7 +2,7 @@
 // because of a common mistake, the reader is told that mistake.
 
 import { findProducts, findProductsBack, listPlaces } from "../compute/sums.js";
-import { make, makeButton, makeNumberField } from "../show/dom.js";
+import { bring, make, makeButton, makeNumberField } from "../show/dom.js";
 import { isHidden } from "../show/words.js";
 
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
@@ -135,15 +135,16 @@ export class Paper {
     };
     const form = make("form", { class: "ask" });
     form.append(
+      answer,
       make("label", {}, `Your ${noun} for ${network.nameOf(layer, place)}: `, field),
       make("button", { class: "action" }, "Check"),
       makeButton("Show it", show, { class: "action" }),
-      answer,
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const fault = judge(network, kind, layer, place, field.valueAsNumber);
       answer.textContent = fault;
+      bring(form);
       if (fault) return;
       open();
       view.say(`Right. ${this.describeNext(view)}`);

@@ -1,5 +1,5 @@
 // Draws a small network as circles, from its state. pipeline/lessons/diagram.py makes the state.
-import { make, makeButton } from "../show/dom.js";
+import { makeButton, makeSwitch } from "../show/dom.js";
 import { PHASES } from "../show/words.js";
 import { NetworkView } from "./network_view.js";
 import { Paper } from "./paper.js";
@@ -22,25 +22,19 @@ function readState({ weights, inputs, targets, learningRate, reluGradInactive })
   };
 }
 
-function makeSwitch(name, change) {
-  const input = make("input", { type: "checkbox", autocomplete: "off" });
-  input.addEventListener("change", change);
-  return [input, make("label", {}, input, ` ${name}`)];
-}
-
 // A network without hidden units is small enough for one button.
 const findPhases = ({ weights }) => (weights.length === 1 ? ["update"] : PHASES);
 
-// Draws a network in `root`. A network with switches has one unit, which is silent at first. One
+// Draws a network in `root`. A network with switches has one unit, which is inactive at first. One
 // switch flips the signs of all weights. The other turns on the slip, and works only while the unit
-// is silent.
+// is inactive.
 export function draw(root, state) {
   const paper = state.onPaper ? new Paper() : null;
   const phases = state.withoutButtons ? [] : findPhases(state);
   const view = new NetworkView(root, { phases, paper });
   const first = readState(state);
   const read = () => {
-    const sign = silent.checked || !state.hasSwitches ? 1 : -1;
+    const sign = inactiveUnit.checked || !state.hasSwitches ? 1 : -1;
     const weights = first.weights.map((matrix) => matrix.map((weight) => sign * weight));
     const inactive = slip.checked ? 1 : first.inactive;
     return {
@@ -55,19 +49,19 @@ export function draw(root, state) {
     paper?.begin();
     view.restart(read());
   };
-  const [silent, silentLabel] = makeSwitch("silent unit", () => {
+  const [inactiveUnit, unitLabel] = makeSwitch(["inactive unit"], () => {
     slip.checked = false;
-    slip.disabled = !silent.checked;
+    slip.disabled = !inactiveUnit.checked;
     restart();
   });
-  const [slip, slipLabel] = makeSwitch("the slip", () => {
+  const [slip, slipLabel] = makeSwitch(["the slip"], () => {
     view.network.inactive = Number(slip.checked);
     view.renew();
   });
-  silent.checked = true;
+  inactiveUnit.checked = true;
   const again = makeButton("Start again", restart, { class: "action" });
   const rate = view.makeRate(state.learningRate);
-  const others = state.hasSwitches ? [again, slipLabel, silentLabel] : [again, rate];
+  const others = state.hasSwitches ? [again, slipLabel, unitLabel] : [again, rate];
   root.classList.add("circles");
   view.build(read(), state.withoutButtons ? [] : others);
 }

@@ -1,11 +1,12 @@
 // Shows one step of the real network at a time. The network begins with its weights before
 // training. The first step is for the first training image. If the reader has drawn something new,
-// the next step is for the drawing, and otherwise for the next training image.
+// the next step is for the drawing, and otherwise for the next training image. A switch turns on the
+// slip, and begins again.
 
 import { argmax, DIGITS, PIXELS, Training } from "../compute/network.js";
 import { unpackBytes } from "../compute/reading.js";
 import { makeStep, measure } from "../compute/sums.js";
-import { make, makeButton } from "../show/dom.js";
+import { bring, make, makeButton, makeSwitch } from "../show/dom.js";
 import { describeStep, Tiles } from "../show/tiles.js";
 
 class Steps {
@@ -21,20 +22,28 @@ class Steps {
     this.choice = make("select", { "aria-label": "Your drawing is a" });
     this.choice.append(...parameters.classes.map((name) => new Option(name)));
     this.choice.addEventListener("change", () => this.takeDrawing(this.choice.selectedIndex));
+    const slip = ["learn when inactive (", make("code", {}, ">="), ")"];
+    [this.slip, this.slipLabel] = makeSwitch(slip, () => this.restart());
   }
 
   async begin() {
     [this.images, this.labels] = await Promise.all(this.packed.map(unpackBytes));
-    const { weights, scaled } = new Training(this.images, this.labels, this.parameters);
-    this.scaled = scaled;
     this.sizes = [PIXELS, this.parameters.hidden_size, DIGITS];
-    this.weights = [weights.first, weights.second];
     this.tiles = new Tiles(this.sizes, this.where);
     const next = makeButton("Next image", () => this.next(), { class: "action" });
     const update = makeButton("Update", () => this.update(), { class: "action update" });
-    const buttons = make("p", { class: "phases" }, next, update);
+    const buttons = make("p", { class: "phases" }, next, update, this.slipLabel);
     this.root.classList.add("net");
-    this.root.append(buttons, make("div", { class: "workspace" }, this.tiles.root, this.says));
+    this.root.append(buttons, this.says, this.tiles.root);
+    this.restart();
+  }
+
+  // Begins again with the first image and with untrained weights.
+  restart() {
+    const { weights, scaled } = new Training(this.images, this.labels, this.parameters);
+    this.scaled = scaled;
+    this.weights = [weights.first, weights.second];
+    this.drawing = null;
     this.takeImage(0);
   }
 
@@ -48,7 +57,7 @@ class Steps {
       pixels,
       inputs: Float64Array.from(pixels, (pixel) => scaled[pixel]),
       targets: Float64Array.from({ length: DIGITS }, (_, digit) => Number(digit === label)),
-      inactive: 0,
+      inactive: Number(this.slip.checked),
       rate: learning_rate,
       classes,
     });
@@ -63,6 +72,7 @@ class Steps {
     this.take(this.images.subarray(start, start + PIXELS), this.labels[place]);
   }
 
+  // label: the digit that the reader says it is, or -1 before that.
   takeDrawing(label) {
     this.isDrawn = true;
     this.choice.selectedIndex = label;
@@ -73,13 +83,19 @@ class Steps {
     const { drawing } = this.pad;
     if (drawing && String(drawing.image) !== String(this.drawing)) {
       this.drawing = drawing.image;
-      this.takeDrawing(drawing.label);
+      this.takeDrawing(-1);
     } else {
       this.takeImage((this.place + 1) % this.labels.length);
     }
   }
 
   update() {
+    bring(this.root, this.says);
+    if (this.isDrawn && this.choice.selectedIndex < 0) {
+      this.says.textContent = "First say which digit you have drawn.";
+      this.choice.focus({ preventScroll: true });
+      return;
+    }
     const before = this.network;
     this.network = makeStep(before);
     this.weights = this.network.weights;

@@ -2,7 +2,7 @@
 // network reads the drawing while it trains. Each completed training run becomes a dot. One button
 // trains ten more dots of each kind.
 
-import { count, formatPercent } from "../show/dom.js";
+import { bring, count, formatPercent } from "../show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
 import { Plot } from "../show/plot.js";
 import { KINDS } from "./dots.js";
@@ -33,11 +33,15 @@ class Training extends TrainingSection {
     new Attempt(this, this.dot).begin();
   }
 
+  // Trains the next seeds after the one in the field, except for those that have dots already.
   trainMore() {
     if (this.halt || !this.seed.reportValidity()) return;
     const { seed } = this.dot;
-    const [ours, others] = KINDS.map((kind) => this.dots.findNext(kind, seed, MORE));
-    const list = ours.flatMap((dot, i) => [dot, others[i]].filter(Boolean));
+    const list = this.dots.listMissing(seed, MORE);
+    if (list.length === 0) {
+      this.say(`All dots of the ${MORE} seeds after ${seed} are there.`);
+      return;
+    }
     const begun = performance.now();
     let done = 0;
     const tell = (dot) => {
@@ -48,13 +52,19 @@ class Training extends TrainingSection {
       this.write("state", `${done} of ${list.length} trained${left}.`);
       if (done === list.length) this.end("state", `${done} trained.`);
     };
-    this.write("state", `0 of ${list.length} trained.`);
+    this.say(`0 of ${list.length} trained.`);
     const fail = (error) => this.end("state", `This browser could not train: ${error}`);
     const stop = this.trainings.measure(list, tell, fail);
     this.setBusy(() => {
       stop();
       this.end("state", `Stopped after ${done} of ${list.length}.`);
     });
+  }
+
+  // Says something about the dots, on the screen.
+  say(words) {
+    this.write("state", words);
+    bring(this.part("state"));
   }
 
   end(place, words) {
@@ -76,21 +86,17 @@ class Training extends TrainingSection {
   }
 
   // Copies one line that holds all dots. If the browser does not allow this, the line is selected.
-  async copy() {
+  // navigator.clipboard would not exist on a page that is served over plain http.
+  copy() {
     if (this.dots.list().length === 0) {
-      this.write("state", "There are no dots yet.");
+      this.say("There are no dots yet.");
       return;
     }
     const field = this.part("copied");
     field.hidden = false;
     field.value = this.dots.write();
     field.select();
-    try {
-      await navigator.clipboard.writeText(field.value);
-      this.write("state", "Copied.");
-    } catch {
-      this.write("state", "Copy what is selected.");
-    }
+    this.say(document.execCommand("copy") ? "Copied." : "Copy what is selected.");
   }
 
   // Takes the seed and the switch from the page's address, such as #seed=300&slip=off. A link to a
@@ -100,7 +106,8 @@ class Training extends TrainingSection {
     const link = new URLSearchParams(location.hash.slice(1));
     this.seed.value = link.get("seed") ?? this.seed.value;
     this.slip.checked = link.has("slip") ? link.get("slip") !== "off" : this.slip.checked;
-    const words = `Seed ${this.seed.value}, ${this.dot.kind} the slip: now press Train.`;
+    const sign = this.slip.checked ? ">=" : ">";
+    const words = `Seed ${this.seed.value}, with ${sign}: now press Train.`;
     this.write("from-link", this.seed.checkValidity() ? words : "This seed is not allowed.");
     this.write("outcome", "");
     this.part("from-link").scrollIntoView({ block: "center" });
@@ -151,9 +158,7 @@ class Attempt {
     const show = (result) => this.show(result);
     panel.start(panel.trainings, parameters, show, (words) => panel.end("outcome", words));
     panel.part("compared").hidden = false;
-    for (const name of ["compared", "accuracy"]) {
-      panel.part(name).scrollIntoView({ block: "nearest" }); // the numbers at the end, and the curve
-    }
+    bring(panel.part("accuracy"), panel.part("outcome"));
   }
 
   draw() {
@@ -167,7 +172,7 @@ class Attempt {
     if (epoch === 0) return;
     this.accuracies.push(100 * validation);
     this.draw();
-    panel.write("shown", `Round ${epoch}: ${formatPercent(validation)}.`);
+    panel.write("shown", `Epoch ${epoch}: ${formatPercent(validation)}.`);
     if (isLast) this.finish(weights, validation);
   }
 
@@ -182,6 +187,7 @@ class Attempt {
       : "";
     const start = `Trained from a new start${forgets}.`;
     panel.end("outcome", `${start} The pad above now uses this network.${proof}`);
+    bring(panel.part("compared"), panel.part("outcome"));
   }
 }
 

@@ -21,6 +21,18 @@ export function makeButton(text, act, attributes = {}) {
 export const makeNumberField = (attributes = {}) =>
   make("input", { type: "number", step: "any", required: "", autocomplete: "off", ...attributes });
 
+// Returns a checkbox, and a label with it and with these words.
+export function makeSwitch(words, change) {
+  const input = make("input", { type: "checkbox", autocomplete: "off" });
+  input.addEventListener("change", change);
+  return [input, make("label", {}, input, make("span", {}, ...words))];
+}
+
+// Brings elements onto the screen, unless they are there. The last one is the most important.
+export function bring(...elements) {
+  for (const each of elements) each.scrollIntoView({ block: "nearest" });
+}
+
 // Adds an element of the parent's kind, HTML or SVG, at the parent's end.
 export function addElement(parent, tag, attributes = {}, ...children) {
   const element = document.createElementNS(parent.namespaceURI, tag);

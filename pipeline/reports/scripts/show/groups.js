@@ -74,7 +74,7 @@ function drawAxis(svg, places, findX, height) {
   });
 }
 
-// Draws dots into an SVG element, in place of earlier ones. Returns the dots, each with its circle.
+// Draws dots into an SVG element, in place of earlier ones.
 export function drawGroups(svg, dots) {
   const values = [...USUAL, ...dots.map(({ accuracy }) => accuracy)];
   const places = findAxis(Math.min(...values), Math.max(...values));
@@ -88,7 +88,6 @@ export function drawGroups(svg, dots) {
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height + 20}`);
   svg.replaceChildren();
   drawAxis(svg, places, findX, height);
-  const marks = [];
   let bottom = 0;
   for (const [i, name] of Object.values(NAMES).entries()) {
     const text = `${name}: ${groups[i].length}`;
@@ -97,9 +96,7 @@ export function drawGroups(svg, dots) {
     addElement(svg, "line", { x1: 0, x2: WIDTH, y1: bottom, y2: bottom, class: "ground" });
     for (const dot of groups[i]) {
       const place = { cx: findX(dot.accuracy), cy: bottom - size * (dot.level + 0.5) };
-      const shape = { class: `dot ${dot.kind}`, r: 0.45 * size, ...place };
-      marks.push({ dot, circle: addElement(svg, "circle", shape) });
+      addElement(svg, "circle", { class: `dot ${dot.kind}`, r: 0.45 * size, ...place });
     }
   }
-  return marks;
 }

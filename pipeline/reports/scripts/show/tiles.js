@@ -11,15 +11,19 @@ const makeCanvas = () => make("canvas", { width: SIDE, height: SIDE });
 const makeMany = (length, makeOne) => Array.from({ length }, makeOne);
 
 // Says how many weights a step moves: those whose input and error signal are not 0.
-export function describeStep({ inputs, values, signals, weights }) {
+export function describeStep(network) {
+  const { inputs, values, signals, weights } = network;
   const count = (numbers) => numbers.reduce((sum, number) => sum + (number !== 0), 0);
-  const [ink, units] = [count(inputs), count(signals[1])];
+  const ink = count(inputs);
+  const units = count(signals[1]);
+  const inactive = count(signals[1].filter((_, unit) => isInactive(network, 1, unit)));
   const second = count(values[1]) * count(signals[2]);
   const all = weights[0].length + weights[1].length;
   const [moved, total] = [ink * units + second, all].map((each) => each.toLocaleString("en"));
   return (
     `${moved} of ${total} weights have moved: those from ${ink} pixels with ink to ` +
-    `${units} active units, and ${second} from these units to the scores.`
+    `${units - inactive} active and ${inactive} inactive units, and ${second} from the ` +
+    "active units to the scores."
   );
 }
 
@@ -69,6 +73,6 @@ export class Tiles {
     });
     this.legend.textContent = before
       ? "A tile shows how the weights of a unit have moved: red where ink is added, blue where it is taken away. Its number is the unit's error signal."
-      : "A tile shows the weights from the pixels to a unit, red above 0 and blue below. Its number is what the unit passes on, and a dashed frame marks a silent unit. ▸ marks the network's answer, and the filled score is that of the right answer.";
+      : "A tile shows the weights from the pixels to a unit, red above 0 and blue below. Its number is what the unit passes on, and a dashed frame marks an inactive unit. ▸ marks the network's answer, and the filled score is that of the right answer.";
   }
 }

@@ -41,8 +41,8 @@ const SAYS = {
   back: ({ inactive }) =>
     "The error signals go back through the same weights, and add up in each unit. " +
     (inactive
-      ? "With the slip, a silent unit lets them through, too."
-      : "A silent unit lets none through."),
+      ? "With the slip, an inactive unit lets them through, too."
+      : "An inactive unit lets none through."),
   update: (network, before) => {
     const [old, now] = [before, network].map(({ weights }) => weights.flatMap((all) => [...all]));
     const moved = now.filter((weight, at) => weight !== old[at]).length;
