@@ -43,7 +43,7 @@ def test_the_key_has_the_steps_of_one_weight():
 
 def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
     text = read_words("lesson.md")
-    record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
+    record = pd.read_csv(NOTEBOOKS / "records" / "hundreds.csv")
     record = record.query("block == 1 and seed <= 40")
     tests = record.groupby("relu_grad_inactive").test.mean() / 100
     words = f"the mean on these digits is {tests[1]:.1f} % with the slip, and "

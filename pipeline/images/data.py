@@ -67,11 +67,6 @@ def list_packages(source: str) -> tuple[str, ...]:
     return ("pillow",) if resolve_source(source).is_dir() else ()
 
 
-def find_committed_file(name: str) -> Path:
-    """Return the path of a file in the folder of the MNIST sample."""
-    return SAMPLE.parent / name
-
-
 def read_classes(arrays: Arrays) -> Classes:
     """Return the names of the classes in a file.
 
