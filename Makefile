@@ -15,7 +15,7 @@ INSTALL = $(BIN)/uv pip install $(QUIET) --system-certs --python $(BIN)/python
 NOTEBOOKS := $(shell sed -n 's/^| \[\([a-z0-9_]*\)\](\1\.ipynb) .*/notebooks\/\1.ipynb/p' \
 	notebooks/README.md)
 # Tests that need neither a browser, a cluster nor a notebook.
-UNITS := tests/network tests/images tests/results tests/lessons/test_exercises.py \
+UNITS := tests/network tests/images tests/results tests/records \
 	$(patsubst %,tests/test_%.py,digests helpers parameters records) tests/sweeps/test_definition.py
 # Jupyter refuses to run as root, as in a container, unless this option allows it.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -61,7 +61,7 @@ pictures: .venv/tests   ## regenerate the pictures of README from the committed 
 	$(BIN)/python notebooks/pictures/make_pictures.py
 
 records: .venv/ready    ## train 20 random rows of each record of trainings again, and compare
-	$(BIN)/python notebooks/data/make_records.py --check 20
+	$(BIN)/python notebooks/records/make_records.py --check 20
 
 lint: .venv/tests       ## check the style of Python and JavaScript, the types, and the workflows
 	$(BIN)/ruff check .

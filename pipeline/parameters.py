@@ -104,12 +104,6 @@ class NotebookParameters(Parameters):
         description="the folders of finished runs",
     )
     sweep_dir: Folder = Field("runs/sweeps/small", description="a sweep's folder")
-    repeat: CountOrZero = Field(
-        2, description="recorded training runs that a lesson repeats"
-    )
-    draw: CountOrZero = Field(
-        0, description="another number picks other runs to repeat"
-    )
 
 
 NAMES = tuple(Parameters.model_fields)

@@ -198,7 +198,7 @@ def test_the_project_declares_what_it_imports_and_no_more():
     statement = r"^ *(?:import|from) (\w+)[\w.]*(?: (?:import|as) .*|  #.*)?$"
     imports = re.findall(statement, "\n".join(sources), re.M)
     # anywidget brings ipywidgets.
-    own = {*sys.stdlib_module_names, "helpers", "pipeline", "ipywidgets"}
+    own = {*sys.stdlib_module_names, "helpers", "notebooks", "pipeline", "ipywidgets"}
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0] for name in set(imports) - own}
     imported = {re.sub("[._]", "-", name.lower()) for name in imported}

@@ -19,7 +19,7 @@ def read_words(name):
 
 def read_group(inactive):
     """Return the accuracies of a class in %, with the slip or not, by seed."""
-    record = pd.read_csv(NOTEBOOKS / "data" / "class.csv").set_index("seed")
+    record = pd.read_csv(NOTEBOOKS / "records" / "class.csv").set_index("seed")
     return record[record["relu_grad_inactive"] == inactive]["validation"] / 10
 
 
@@ -49,7 +49,7 @@ def test_the_key_has_the_steps_of_one_weight():
 
 def test_the_lesson_and_readme_have_the_numbers_of_forty_seeds():
     text = read_words("lesson.md")
-    record = pd.read_csv(NOTEBOOKS / "data" / "hundreds.csv")
+    record = pd.read_csv(NOTEBOOKS / "records" / "hundreds.csv")
     record = record.query("block == 1 and seed <= 40")
     tests = record.groupby("relu_grad_inactive").test.mean() / 100
     words = f"the mean on these digits is {tests[1]:.1f} % with the slip, and "

@@ -72,11 +72,6 @@ def is_available(source: str) -> bool:
     return source in NAMED_SOURCES or resolve_source(source).exists()
 
 
-def find_committed_file(name: str) -> Path:
-    """Return the path of a file in the folder of the MNIST sample."""
-    return SAMPLE.parent / name
-
-
 def read_classes(arrays: Arrays) -> Classes:
     """Return the names of the classes in a file.
 

@@ -219,13 +219,13 @@ def draw_class_accuracies(
 
 
 def draw_differences(
-    labels: Sequence[str], means: Sequence[float], errors: Sequence[float]
+    labels: Sequence[str], means: Sequence[float], reaches: Sequence[float]
 ) -> Figure:
-    """Draw differences in percentage points, with two standard errors to either side.
+    """Draw differences in percentage points, with their 95 % intervals.
 
     labels: what each difference compares, in words. Long labels are wrapped.
     means: the mean of each difference.
-    errors: the standard error of each mean.
+    reaches: how far the interval of each mean reaches to either side.
     """
     labels = [textwrap.fill(label, 54) for label in labels]  # the characters that fit
     lines = max(label.count("\n") for label in labels) + 1
@@ -233,12 +233,10 @@ def draw_differences(
     room = {"left": 0.46, "bottom": 0.5 / height}
     figure, axis = plt.subplots(figsize=(9, height), gridspec_kw=room)
     places = range(len(labels))
-    axis.errorbar(
-        means, places, xerr=2 * np.array(errors), fmt="o", color=TRAIN, capsize=3
-    )
+    axis.errorbar(means, places, xerr=reaches, fmt="o", color=TRAIN, capsize=3)
     axis.axvline(0, color="black", linewidth=1, linestyle=":")
     axis.set_yticks(places, labels)
-    axis.set_xlabel("difference (percentage points), with two standard errors")
+    axis.set_xlabel("difference (percentage points), with 95 % intervals")
     axis.set_ylim(len(labels) - 0.5, -0.5)
     return figure
 

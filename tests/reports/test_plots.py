@@ -148,12 +148,12 @@ def test_pictures_in_a_page_are_dark_ink_on_white_side_by_side():
     assert [cell.text for cell in tiles.select("td")] == ["a < b", "c"]
 
 
-def test_differences_are_percentage_points_with_two_standard_errors():
+def test_differences_are_percentage_points_with_their_intervals():
     (axis,) = plots.draw_differences(["a", "b"], [1, -2], [0.1, 0.2]).axes
     ((line, _, (bars,)),) = axis.containers
     assert np.allclose(line.get_xdata(), [1, -2])
     ends = [segment[:, 0] for segment in bars.get_segments()]
-    assert np.allclose(ends, [[0.8, 1.2], [-2.4, -1.6]])
+    assert np.allclose(ends, [[0.9, 1.1], [-2.2, -1.8]])
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
     assert axis.get_xlabel().startswith("difference (percentage points)")
 
