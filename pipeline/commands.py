@@ -219,13 +219,13 @@ def make_file_page(path: Path, output: Path | None) -> Path:
     path: the notebook, or the Markdown file of the lesson.
     output: the path of the page. By default, the page goes to runs/reports.
     """
-    from pipeline.lessons import lesson
+    from lesson import builder
     from pipeline.reports import page
 
     name = from_current_folder(str(path.with_suffix("")))
     report = output or page.choose_page_path(name)
     if path.suffix == ".md":
-        lesson.write_page(path, report)
+        builder.write_page(path, report)
     else:
         page.write_notebook_page(path, report)
     return report

@@ -12,7 +12,7 @@ import pytest
 import websocket
 
 from pipeline.network import published
-from tests.lessons.test_lesson import write_lesson
+from tests.lesson.test_builder import write_lesson
 from tests.pages import SEVEN
 
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)

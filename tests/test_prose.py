@@ -22,7 +22,7 @@ def read_numbers():
     return {float(number) for text in texts for number in re.findall(NUMBER, text)}
 
 
-@pytest.mark.parametrize("path", ["README.md", "notebooks/lesson.md"])
+@pytest.mark.parametrize("path", ["README.md", "lesson/lesson.md"])
 def test_each_quoted_number_was_printed_or_recorded(path):
     text = (ROOT / path).read_text()
     quoted = re.findall(rf"({NUMBER}) %|gains? ({NUMBER})|± ({NUMBER})", text)

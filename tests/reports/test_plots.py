@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline.lessons import diagram
+from lesson import diagram
 from pipeline.reports import plots
 from tests.conftest import EPOCH, VALIDATED
 
