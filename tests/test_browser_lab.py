@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.files import atomic_write
 from tests import pages
-from tests.lesson.test_diagram import ON_PAPER
+from tests.lesson.test_small_network import ON_PAPER
 
 browser = pages.browser
 pytestmark = pages.pytestmark

@@ -36,16 +36,9 @@ PRINT_NOTHING = "window.print = () => {};"
 
 
 @pytest.fixture(scope="module")
-def run(pipeline, tmp_path_factory):
-    """A run of ten epochs, whose trainings are short."""
-    folder = tmp_path_factory.mktemp("run")
-    assert pipeline("run", "--run-dir", folder, "-p", "epochs", "10").returncode == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def path(run, tmp_path_factory):
-    return write_lesson(tmp_path_factory.mktemp("lesson"), run)
+def path(tmp_path_factory):
+    """A lesson with trainings of ten epochs."""
+    return write_lesson(tmp_path_factory.mktemp("lesson"), epochs=10)
 
 
 class Lesson(pages.Page):

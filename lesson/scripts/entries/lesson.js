@@ -6,16 +6,13 @@ import { setUpClass } from "../parts/class.js";
 import { Dots } from "../parts/dots.js";
 import { setUpSteps } from "../parts/step.js";
 import { MILESTONES } from "../parts/strip.js";
-import { setUpTeaching } from "../parts/teach.js";
 import { setUpTraining } from "../parts/train.js";
 
 const { network, training } = JSON.parse(document.getElementById("run").textContent);
 const source = document.getElementById("script-network").textContent;
 const trainings = new Trainings(training, source, MILESTONES);
 const dots = new Dots(training.digest);
-const drawing = document.querySelector(".drawing");
-const pad = setUpPad(drawing, network);
-setUpTeaching(drawing, pad, training);
+const pad = setUpPad(document.querySelector(".drawing"), network);
 setUpTraining(document.getElementById("train"), trainings, dots, pad);
 setUpSteps(document.querySelector(".steps"), training, pad);
-setUpClass(document.querySelector(".class"), training.numValidation, dots.setting);
+setUpClass(document.querySelector(".class"), training.parameters.num_validation, dots.setting);

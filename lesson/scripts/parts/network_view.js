@@ -7,11 +7,11 @@ import {
   makeButton,
   makeNumberField,
 } from "../../../pipeline/reports/scripts/show/dom.js";
-import { findLoss, findWeight, makeStep, measure, round } from "../compute/sums.js";
+import { findLoss, findWeight, makeStep, measure } from "../compute/sums.js";
 import { Circles } from "../show/circles.js";
 import { findFrame, findWeightAt, isInFrame } from "../show/curve.js";
 import { explainPlace, explainWeight } from "../show/explain.js";
-import { describe, findNumber, format, invite, isDiverged } from "../show/words.js";
+import { describe, format, invite, isDiverged } from "../show/words.js";
 
 const RATE = {
   type: "text",
@@ -55,14 +55,10 @@ export class NetworkView {
     this.says = make("p", { class: "says", role: "status" });
     this.about = make("div", { class: "about" });
     this.words = make("div", { class: "words" });
-    this.numberName = make("span");
-    this.field = this.makeField({ value: 0 }, (value) => this.setNumber(value));
     this.slider = make("input", { type: "range", step: "any", "aria-label": "The weight" });
     this.slider.addEventListener("input", () => this.slide(this.slider.valueAsNumber));
-    this.label = make("label", {}, this.numberName, this.field);
     this.listenToDragging();
-    const parts = [this.about, this.slider, this.label, this.words];
-    return make("div", { class: "panel", tabindex: -1 }, ...parts);
+    return make("div", { class: "panel", tabindex: -1 }, this.about, this.slider, this.words);
   }
 
   // Lets the reader drag the dot of a curve. Each move redraws the curve, so the element around the
@@ -82,23 +78,17 @@ export class NetworkView {
     });
   }
 
-  makeField(attributes, change) {
-    const field = makeNumberField(attributes);
+  // Returns a label with a field for the learning rate, which takes a decimal comma, too.
+  makeRate(value) {
+    const field = makeNumberField({ ...RATE, value });
     field.addEventListener("input", () => {
       if (!field.checkValidity()) return;
-      change(Number(field.value.replace(",", ".")));
+      this.network.rate = Number(field.value.replace(",", "."));
       this.resetCurve();
       this.renew();
     });
-    return field;
-  }
-
-  // Returns a label with a field for the learning rate, which takes a decimal comma, too.
-  makeRate(value) {
-    this.rate = this.makeField({ ...RATE, value }, (rate) => {
-      this.network.rate = rate;
-    });
-    return make("label", {}, "learning rate ", this.rate);
+    this.rate = field;
+    return make("label", {}, "learning rate ", field);
   }
 
   // Deselects what was pressed.
@@ -146,14 +136,10 @@ export class NetworkView {
     return Array.isArray(chosen) && chosen[0] === layer && chosen[1] === place;
   }
 
-  setNumber(value) {
-    const { list, at } = findNumber(this.network, this.chosen);
-    list[at] = value;
-  }
-
   // Sets the weight to a value on its curve.
   slide(value) {
-    this.setNumber(value);
+    const { layer, at } = this.weight;
+    this.network.weights[layer - 1][at] = value;
     this.trail = [];
     this.renew();
   }
@@ -221,7 +207,8 @@ export class NetworkView {
     const { figure, words } = isAsked ? { figure: paper.ask(this), words: [] } : this.explain();
     this.about.replaceChildren(figure);
     this.words.replaceChildren(...words.filter(Boolean).map((each) => make("p", {}, each)));
-    this.showNumber(isAsked ? null : findNumber(network, chosen));
+    this.slider.hidden = isAsked || !this.hasWeight || isDiverged(network);
+    if (!this.slider.hidden) this.showSlider();
   }
 
   // Returns the figure of what is chosen, and the sentences below it.
@@ -245,18 +232,9 @@ export class NetworkView {
     return explainWeight(network, weight, this.frame, trail);
   }
 
-  // Shows the number that can be changed, if there is one. A weight is shown by the slider, and any
-  // other number by the field.
-  showNumber(number) {
-    const { field, slider, hasWeight } = this;
-    this.label.hidden = !number || hasWeight;
-    slider.hidden = !number || !hasWeight || isDiverged(this.network);
-    if (!number) return;
-    const value = number.list[number.at];
-    this.numberName.textContent = `Change ${number.name}: `;
-    if (field !== document.activeElement) field.value = round(value);
-    if (slider.hidden) return;
-    Object.assign(slider, { min: this.frame.low, max: this.frame.high, value });
-    slider.setAttribute("aria-valuetext", format(value));
+  showSlider() {
+    const { slider, frame, weight } = this;
+    Object.assign(slider, { min: frame.low, max: frame.high, value: weight.weight });
+    slider.setAttribute("aria-valuetext", format(weight.weight));
   }
 }

@@ -26,10 +26,6 @@ const SLIPS = {
       cut,
       [-sums[layer][place], SIGNS],
       [fromSums, "You have used the sum of an inactive unit. The ReLU makes it 0."],
-      [
-        add(products.map(({ weight }) => weight)),
-        "You have added the weights alone. Multiply each first.",
-      ],
     ];
   },
   signals(network, layer, place) {

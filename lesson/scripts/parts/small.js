@@ -1,11 +1,11 @@
-// Draws a small network as circles, from its state. lesson/diagram.py makes the state.
+// Draws a small network as circles, from its state. The state has the fields of SmallNetwork.
 import { makeButton, makeSwitch } from "../../../pipeline/reports/scripts/show/dom.js";
 import { PHASES } from "../show/words.js";
 import { NetworkView } from "./network_view.js";
 import { Paper } from "./paper.js";
 
 // Returns the network of a state, in the form that sums.js describes.
-function readState({ weights, inputs, targets, learningRate, reluGradInactive }) {
+function readState({ weights, inputs, targets, learning_rate }) {
   const sizes = [inputs.length, ...weights.map((matrix) => matrix[0].length)];
   const nouns = sizes.length === 2 ? ["input", "score"] : ["input", "unit", "score"];
   const nameOf = (layer, place) =>
@@ -17,8 +17,8 @@ function readState({ weights, inputs, targets, learningRate, reluGradInactive })
     weights: weights.map((matrix) => Float64Array.from(matrix.flat())),
     inputs: Float64Array.from(inputs),
     targets: Float64Array.from(targets),
-    inactive: reluGradInactive,
-    rate: learningRate,
+    inactive: 0,
+    rate: learning_rate,
   };
 }
 
@@ -29,21 +29,14 @@ const findPhases = ({ weights }) => (weights.length === 1 ? ["update"] : PHASES)
 // switch flips the signs of all weights. The other turns on the slip, and works only while the unit
 // is inactive.
 export function draw(root, state) {
-  const paper = state.onPaper ? new Paper() : null;
-  const phases = state.withoutButtons ? [] : findPhases(state);
+  const paper = state.on_paper ? new Paper() : null;
+  const phases = state.without_buttons ? [] : findPhases(state);
   const view = new NetworkView(root, { phases, paper });
   const first = readState(state);
   const read = () => {
-    const sign = inactiveUnit.checked || !state.hasSwitches ? 1 : -1;
+    const sign = inactiveUnit.checked || !state.has_switches ? 1 : -1;
     const weights = first.weights.map((matrix) => matrix.map((weight) => sign * weight));
-    const inactive = slip.checked ? 1 : first.inactive;
-    return {
-      ...first,
-      weights,
-      inputs: first.inputs.slice(),
-      targets: first.targets.slice(),
-      inactive,
-    };
+    return { ...first, weights, inactive: Number(slip.checked) };
   };
   const restart = () => {
     paper?.begin();
@@ -60,8 +53,8 @@ export function draw(root, state) {
   });
   inactiveUnit.checked = true;
   const again = makeButton("Start again", restart, { class: "action" });
-  const rate = view.makeRate(state.learningRate);
-  const others = state.hasSwitches ? [again, slipLabel, unitLabel] : [again, rate];
+  const rate = view.makeRate(state.learning_rate);
+  const others = state.has_switches ? [again, slipLabel, unitLabel] : [again, rate];
   root.classList.add("circles");
-  view.build(read(), state.withoutButtons ? [] : others);
+  view.build(read(), state.without_buttons ? [] : others);
 }

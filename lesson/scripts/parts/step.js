@@ -85,9 +85,9 @@ class Steps {
   }
 
   next() {
-    const { drawing } = this.pad;
-    if (drawing && String(drawing.image) !== String(this.drawing)) {
-      this.drawing = drawing.image;
+    const { isDrawn, imageToRead } = this.pad;
+    if (isDrawn && String(imageToRead) !== String(this.drawing)) {
+      this.drawing = imageToRead;
       this.takeDrawing(-1);
     } else {
       this.takeImage((this.place + 1) % this.labels.length);

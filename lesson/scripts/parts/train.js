@@ -179,14 +179,13 @@ class Attempt {
   finish(weights, accuracy) {
     const { panel, dot, parameters } = this;
     panel.plot.drawAll();
-    const { isTaught, isReadOtherwise } = panel.pad.setNetwork({ ...parameters, weights });
+    const isReadOtherwise = panel.pad.setNetwork({ ...parameters, weights });
     panel.dots.keep({ ...dot, accuracy });
-    const forgets = isTaught ? ", so what you taught it is forgotten" : "";
     const proof = isReadOtherwise
       ? " One drawing proves nothing: look at the thousand digits below."
       : "";
-    const start = `Trained from a new start${forgets}.`;
-    panel.end("outcome", `${start} The pad above now uses this network.${proof}`);
+    const start = "Trained from a new start. The pad above now uses this network.";
+    panel.end("outcome", start + proof);
     bring(panel.part("compared"), panel.part("outcome"));
   }
 }

@@ -1,7 +1,7 @@
 // Writes what a page says about a network: the parts of a step, and numbers as texts.
 
 import { writeMinus } from "../../../pipeline/reports/scripts/show/dom.js";
-import { findLoss, findWeight } from "../compute/sums.js";
+import { findLoss } from "../compute/sums.js";
 
 export const PHASES = ["forward", "error", "back", "update"]; // of a step
 const LARGE = 1e6; // from here on a number shows only that the steps are too long
@@ -53,17 +53,3 @@ const SAYS = {
 
 // Says what happens in a part of a step of a small network. before: the network before an update.
 export const describe = (network, phase, before) => SAYS[phase](network, before);
-
-// Returns the number that can be changed at the chosen weight or place, [layer, place]: its list,
-// its place in the list, and its name. Returns null if nothing can be changed there.
-export function findNumber(network, chosen) {
-  if (chosen === null) return null;
-  if (!Array.isArray(chosen)) {
-    const { at } = findWeight(network, chosen.layer, chosen.from, chosen.to);
-    return { list: network.weights[chosen.layer - 1], at, name: "the weight" };
-  }
-  const [layer, at] = chosen;
-  if (layer === 0) return { list: network.inputs, at, name: network.nameOf(0, at) };
-  if (isHidden(network, layer)) return null;
-  return { list: network.targets, at, name: `the target of ${network.nameOf(layer, at)}` };
-}
