@@ -93,6 +93,7 @@ def draw_pass(
     ):
         axis.bar(range(len(values)), values)
         axis.set(xlabel=place, ylabel=quantity)
+        axis.locator_params(axis="x", integer=True)
     for axis in axes[:, 0]:
         axis.axis("off")
     alt = (

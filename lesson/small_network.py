@@ -100,8 +100,7 @@ def draw(network: SmallNetwork, is_blank: bool) -> Figure:
         axis.text(column, rows / 2 + 0.1, name, ha="center")
         for value, height in zip(layers[column], heights[column], strict=True):
             is_empty = is_blank and column > 0
-            is_inactive = name == "units" and value == 0
-            face = "white" if is_empty or is_inactive else "#F0F4F8"
+            face = "white" if is_empty else "#F0F4F8"
             axis.plot(column, height, "o", markersize=34, mfc=face, mec=plots.TRAIN)
             axis.text(column, height, "" if is_empty else f"{value:.4g}", **CENTRED)
     for target, height in zip(network.targets, heights[-1], strict=True):
