@@ -17,7 +17,8 @@ BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-c
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 PHONE, DESKTOP = 390, 1280  # widths of screens
 SEVEN = [[(0.3, 0.2), (0.5, 0.2), (0.7, 0.2), (0.45, 0.8)]]
-FITS = "document.documentElement.scrollWidth <= innerWidth"
+# A phone widens the page if the content is too wide.
+FITS = "Math.max(document.documentElement.scrollWidth, innerWidth) <= screen.width"
 GROUND = "getComputedStyle(document.body).backgroundColor"
 DARK = "rgb(23, 24, 27)"  # the ground in the dark scheme
 NEXT_FRAME = (
@@ -69,10 +70,13 @@ def browser():
 def open_page(browser, path, width=PHONE, kind=None, **options):
     """Open a page offline, and yield it as a `Page` or as a subclass of `Page`.
 
+    A screen that is narrower than a desktop is a phone's.
+
     At the end, check that the page fits the screen, has logged no message, and has
     requested no other file.
     """
     size = {"width": width, "height": 844}
+    options |= dict.fromkeys(["is_mobile", "has_touch"], width != DESKTOP)
     with browser.new_context(offline=True, viewport=size, **options) as context:
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
@@ -152,6 +156,16 @@ class Page:
                 if i == 0:
                     mouse.down()
             mouse.up()
+
+    def drag(self, *places):
+        """Drag a finger from place to place on the screen."""
+        send = self.page.context.new_cdp_session(self.page).send
+        kind = "touchStart"
+        for x, y in places:
+            points = [{"x": x, "y": y}]
+            send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            kind = "touchMove"
+        send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def draw_with_keys(self):
         """Draw a seven: from the middle to the top left, right, down to the left."""

@@ -10,7 +10,7 @@ from lesson.assets import FOLDER
 from pipeline.network import compiled
 from tests import pages
 from tests.lesson.test_builder import write_lesson
-from tests.pages import SEVEN, open_page
+from tests.pages import SEVEN, open_page, read_colours
 
 browser = pages.browser
 pytestmark = pages.pytestmark
@@ -171,8 +171,6 @@ def test_each_training_reads_the_drawing_and_is_a_dot_that_is_copied(
         lesson.unfold()
         lesson.part("pasted").press("Control+V")
         expect(lesson.part("pasted")).to_have_value(line)
-        lesson.seed.fill("6")
-        expect(first).to_have_text("?")
 
 
 def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
@@ -198,13 +196,10 @@ def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
         assert others[11] == measure(sample, 11, 0)
         low, high = min(others.values()), max(ours.values())
         assert low > high  # of these seeds
-        apart = 100 * (np.mean([*others.values()]) - np.mean([*ours.values()]))
         says = lesson.part("dots .says")
-        expect(says).to_contain_text(f"means lie {apart:.1f} percentage points apart")
         gap = f"{100 * (low - high):.1f} points lie between them"
         expect(says).to_contain_text(f"do not overlap: {gap}")
-        for kind in ("with", "without"):
-            expect(lesson.part(f"dots .dot.{kind}")).to_have_count(11)
+        expect(lesson.part("dots .dot")).to_have_count(22)
 
 
 def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path):
@@ -327,19 +322,13 @@ def test_a_browser_that_stores_nothing_forgets_only_when_the_page_closes(browser
         expect(lesson.part("dots .dot")).to_have_count(0)
 
 
-def write_class(setting, count):
-    """Return the lines of a class, and its accuracies by kind."""
-    rng = np.random.default_rng(1)
-    means = {"with": 0.8, "without": 0.85}
-    groups = {
-        kind: (mean * 1000 + rng.integers(-30, 31, count)) / 1000
-        for kind, mean in means.items()
-    }
-    lines = [
-        f"[09:41] Pupil {i}: {setting} with {i}00={ours} without {i}00={others}, 2 dots"
-        for i, (ours, others) in enumerate(zip(*groups.values(), strict=True), 1)
+def write_class(setting):
+    """Return the lines of a class of fifty, each with a dot of each kind."""
+    return [
+        f"[09:41] Pupil {i}: {setting} with {i}00={0.77 + i / 1000:.3f} "
+        f"without {i}00={0.87 - i / 1000:.3f}, 2 dots"
+        for i in range(1, 51)
     ]
-    return lines, groups
 
 
 def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
@@ -347,75 +336,41 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
 ):
     with open_lesson(browser, path) as lesson:
         setting = lesson.read_setting()
-        lines, groups = write_class(setting, 50)
+        lines = write_class(setting)
         stray = {
             "Good morning": "has no dots",
             lines[0].replace(setting, "00000000"): "another setting",
-            lines[1].split(" without")[0]: "has no dots",
             lines[2].replace("with 300", "with 99=0.9 300"): "not have all",
-            lines[3]
-            .replace("without", "without 98=80", 1)
-            .replace("2 dots", "3 dots"): "impossible accuracy",
-            "lesson.html#seed=5&validation_accuracy=0.1": "has no dots",
-            re.sub("500=[0-9.]+", "500=0.1", lines[4]): "another accuracy",
+            lines[3].replace("=0.774", "=80"): "impossible accuracy",
+            lines[4].replace("=0.775", "=0.1"): "another accuracy",
         }
         lesson.paste(*lines[:20], *stray, *lines[20:], lines[0], "")
         refused = lesson.part("refused li")
-        expect(refused).to_have_count(len(stray))
-        for i, (item, reason) in enumerate(
-            zip(refused.all(), stray.values(), strict=True)
-        ):
-            expect(item).to_contain_text(f"Line {21 + i}, ")
-            expect(item).to_contain_text(reason)
+        words = [
+            f"Line {21 + i}, .*{reason}" for i, reason in enumerate(stray.values())
+        ]
+        expect(refused).to_have_text([re.compile(each) for each in words])
         expect(lesson.part("class .dot")).to_have_count(100)
         says = lesson.part("class .says")
-        for kind, group in groups.items():
-            ends = f"from {100 * group.min():.1f} % to {100 * group.max():.1f} %"
-            words = f"50 {kind} the slip: {ends}, mean {100 * group.mean():.1f} %"
-            expect(says).to_contain_text(words)
-        among = np.sum(groups["with"] >= groups["without"].min())
-        assert among > 0
-        words = f"overlap: {among} of 50 dots with the slip reach the lowest dot "
+        expect(says).to_contain_text("50 with the slip: from 77.1 % to 82.0 %, mean")
+        expect(says).to_contain_text("50 without the slip: from 82.0 % to 86.9 %")
+        words = "overlap: 1 of 50 dots with the slip reach the lowest dot "
         expect(says).to_contain_text(words)
         lesson.page.reload()
         expect(lesson.part("class .dot")).to_have_count(100)
 
 
-def make_touch(page):
-    """Return a function that puts fingers on the screen, or lifts them."""
-    send = page.context.new_cdp_session(page).send
-
-    def touch(kind, *places):
-        fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
-        send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
-
-    return touch
-
-
-def test_a_finger_drags_a_weight(browser, path):
-    with open_lesson(browser, path, has_touch=True) as lesson:
-        stop, touch = lesson.within("one-weight"), make_touch(lesson.page)
-        stop.part("curve").first.scroll_into_view_if_needed()
-        box = stop.part("now").first.bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        touch("touchStart", (x, y))
-        for step in range(10):
-            touch("touchMove", (x + 10 * step, y))
-        touch("touchEnd")
-        assert float(stop.part("weight").first.text_content()) > 0.5
-
-
-def test_a_finger_draws_and_does_not_scroll(browser, path):
-    with open_lesson(browser, path, has_touch=True) as lesson:
-        page, touch = lesson.page, make_touch(lesson.page)
+def test_a_finger_draws_where_it_is_and_does_not_scroll(browser, path):
+    with open_lesson(browser, path) as lesson:
         box = lesson.pad.bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8
-        touch("touchStart", (x, y))
-        for step in range(15):
-            touch("touchMove", (x, y - 10 * step))
-        touch("touchEnd")
+        x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
+        lesson.drag(*[(x, y - step) for step in range(0, 100, 10)])
         assert lesson.read_answer().startswith("This network reads")
-        assert page.evaluate("scrollY") == 0
+        ink = read_colours(lesson.pad)[:, 3].reshape(560, 560)
+        down, across = np.argwhere(ink).mean(axis=0) / 560
+        middle = 0.5 - 45 / box["height"]
+        assert [across, down] == pytest.approx([0.25, middle], abs=0.02)
+        assert lesson.page.evaluate("scrollY") == 0
         lesson.press("Undo")
         assert lesson.read_answer() == "Nothing is drawn yet."
 

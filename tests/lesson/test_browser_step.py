@@ -112,30 +112,23 @@ def test_each_number_of_a_small_network_is_a_sum_that_adds_up(browser, diagrams)
 def test_a_small_network_makes_a_step_and_its_weights_can_be_changed(browser, diagrams):
     with open_page(browser, diagrams[0]) as report:
         part = pages.Page(report.page, report.part("live").nth(2))
-        about, says = part.part("about"), part.part("says")
         part.press("Forward", "Error", "Back", "Update")
-        expect(says).to_contain_text("The loss was 6.5, and is now 0.")
+        expect(part.part("says")).to_contain_text("The loss was 6.5, and is now 0.")
         before = [weight for matrix in ON_PAPER for row in matrix for weight in row]
         weights = part.part("weight").all()
         moved = [weight.get_attribute("class").endswith("moved") for weight in weights]
         texts = [pages.read_number(weight.text_content()) for weight in weights]
         assert moved == [old != new for old, new in zip(before, texts, strict=True)]
         assert 0 < sum(moved) < 10
-        part.press("Start again")
-        part.root.get_by_label("input 1:").press("Enter")
-        expect(part.part("words")).to_contain_text("An input is given")
-        part.press("Forward")
-        expect(about).to_contain_text("Forward: unit 1")
+        part.press("Start again", "Forward")
+        expect(part.part("about")).to_contain_text("Forward: unit 1")
         expect(part.root.get_by_text("Back: its error signal")).to_be_hidden()
         weight = part.root.get_by_label("weight from input 1 to unit 1")
         weight.press("Enter")
         slider = part.root.get_by_label("The weight", exact=True)
-        losses = part.part("curve .scale").all_text_contents()
-        for _ in range(3):
-            slider.press("ArrowLeft")
+        slider.press("ArrowLeft")
         assert pages.read_number(weight.text_content()) < 1
         expect(slider).to_be_focused()
-        assert part.part("curve .scale").all_text_contents() == losses
         report.check_look()
 
 
@@ -156,7 +149,6 @@ def test_a_number_that_is_too_large_is_called_so_and_a_wrong_rate_refused(
         rate.fill("1" + "0" * 100)
         smallest.press("Update", "Update", "Update")
         expect(smallest.part("weight")).to_have_text("too large")
-        expect(smallest.part("place").last).to_have_text("too large")
         expect(smallest.part("words")).to_contain_text("smaller learning rate")
         smallest.press("Start again")
         expect(rate).to_have_value("0.1")
@@ -177,21 +169,17 @@ def after_question(lesson):
     return pages.Page(lesson.page, lesson.part("prediction ~ .live"))
 
 
-def test_the_curve_of_a_weight_is_dragged_and_shows_its_slope_but_not_its_step(
+def test_a_finger_drags_a_weight_on_its_curve_and_no_step_is_shown_before(
     browser, lesson_path
 ):
     with open_page(browser, lesson_path) as page:
         lesson = page.within("one-weight")
         weight, words = (lesson.part(name).first for name in ("weight", "words"))
         expect(words).to_contain_text("Loss 0.32. Slope −0.8: ")
-        curve = lesson.part("curve").first
-        curve.scroll_into_view_if_needed()
-        box, dot = curve.bounding_box(), lesson.part("now").first.bounding_box()
-        mouse = lesson.page.mouse
-        mouse.move(dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2)
-        mouse.down()
-        mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 10)
-        mouse.up()
+        lesson.part("curve").first.scroll_into_view_if_needed()
+        dot = lesson.part("now").first.bounding_box()
+        x, y = dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2
+        page.drag(*[(x + step, y) for step in range(0, 150, 10)])
         value = float(weight.text_content())
         assert value > 1
         loss, slope = (value - 1) ** 2 / 2, value - 1
@@ -202,7 +190,6 @@ def test_the_curve_of_a_weight_is_dragged_and_shows_its_slope_but_not_its_step(
         predict(lesson, 0)
         network = after_question(lesson)
         expect(network.part("words")).to_contain_text("next step")
-        expect(network.part("weight")).to_have_text("0.2")
         network.press("Update")
         expect(network.part("weight")).to_have_text("0.6")
 
@@ -223,8 +210,6 @@ def test_the_slip_can_be_on_only_while_the_unit_is_inactive_and_moves_it_then(
         inactive.uncheck()
         expect(slip).to_be_disabled()
         expect(weights).to_have_text(["1", "3"])
-        lesson.press("Error")
-        expect(says).to_contain_text("half the sum of their squares, 0.5.")
         inactive.check()
         expect(weights).to_have_text(["−1", "−3"])
         lesson.press("Update")
@@ -244,7 +229,7 @@ def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, lesson_path):
     with open_page(browser, lesson_path) as page:
         network = page.within("on-paper")
         circles, says = network.part("place"), network.part("says")
-        expect(circles).to_have_text(["1", "0", "2", "?", "?", "?", "?"])
+        expect(circles).to_have_text(list("102????"))
         circles.nth(4).click()
         field, said = network.field("Your value for unit 2:"), network.part("ask p")
         field.fill("5")
@@ -254,8 +239,6 @@ def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, lesson_path):
         network.press("Check")
         expect(circles.nth(4)).to_have_text("0")
         expect(says).to_contain_text("Right.")
-        circles.nth(4).click()
-        expect(network.part("about")).to_contain_text("sum")
         for place, number in ((3, "2"), (5, "2"), (6, "-2")):
             circles.nth(place).click()
             expect(network.part("ask input")).to_be_focused()
@@ -277,8 +260,6 @@ def test_on_paper_a_circle_takes_a_number_and_judges_it(browser, lesson_path):
         expect(circles).to_have_text(["1", "0", "2", "0.5", "0", "0.4", "−0.3"])
         expect(network.part("moved")).to_have_count(4)  # six of ten stay
         expect(says).to_contain_text("The loss was 2.5, and is now 0.225")
-        network.press("Start again")
-        expect(circles.nth(3)).to_have_text("?")
 
 
 def test_a_drawing_that_fits_no_digit_is_read_as_a_guess(browser, lesson_path):
