@@ -213,7 +213,7 @@ def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipe
         ]
         rows = pd.read_csv(out / "results.csv")
         accuracy = rows[rows["learning_rate"] == float(rate)]["test_accuracy"].mean()
-        assert f"\nits test accuracy: {accuracy:.4f}" in done.stdout
+        assert f"\nits test accuracy: {100 * accuracy:.2f} %" in done.stdout
     assert before.items() <= read_times(out).items()
     assert len(read_results(out)) == 6
     assert rows["test_accuracy"].count() == 3  # one of which was selected before

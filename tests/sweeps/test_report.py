@@ -111,14 +111,6 @@ def test_the_parameter_with_the_largest_effect_comes_first():
     assert report.order_by_effect(table, list("abcde")) == list("abcd")
 
 
-def test_a_selected_value_at_an_edge_of_three_or_more_is_named():
-    values = {"hidden_size": [30, 10, 20], "learning_rate": [0.2, 0.1, 0.3]}
-    values |= {"epochs": [9, 9, 1], "source": ["c", "b", "a"]}
-    table = pd.DataFrame(values)
-    edges = report.describe_extremes(table.iloc[0], table, values)
-    assert edges == ["at the edge: hidden_size 30 is the largest of 3"]
-
-
 @pytest.fixture
 def draw():
     """Return a function that draws a ranking; the figures are closed at the end."""
@@ -160,13 +152,11 @@ def test_a_picture_marks_what_is_selected_and_joins_what_differs_in_one_value(dr
     assert mark == (str(row["hidden_size"]), pytest.approx(100 * row["mean"]))
 
 
-def test_a_configuration_that_lacks_a_seed_is_hollow_and_not_marked(draw):
+def test_a_configuration_that_lacks_a_seed_is_not_marked(draw):
     values = {(10, 0.1, 1): 0.9, (10, 0.1, 2): None}
     values |= {(20, 0.1, 1): 0.6, (20, 0.1, 2): 0.6}
     axis = draw(make_ranking(values), "hidden_size", ["hidden_size"])
     assert find_mark(axis) == ("20", 60)
-    hollow = [line for line in axis.lines if line.get_color() == "w"]
-    assert [line.get_ydata().tolist() for line in hollow] == [[90]]
     ((means, *_),) = axis.containers
     assert list(means.get_ydata()) == [90, 60]
 
