@@ -17,7 +17,7 @@ from pipeline.errors import InvalidInput
 from pipeline.execution import notebooks
 from pipeline.images.data import Data, is_available, load_source
 from pipeline.network.published import format_percent, format_result
-from pipeline.parameters import make_command
+from pipeline.parameters import NAMES, make_command
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports import cells, origins, page
 from pipeline.results.files import atomic_write, check_page
@@ -276,12 +276,12 @@ def format_changes(changes: pd.Series) -> pd.Series:
 
 def make_title(comparison: Comparison) -> str:
     """Return a title: the parameters that differ or, if none or many do, the names."""
-    names = [name for name in find_differences(comparison).index if " " not in name]
-    if 1 <= len(names) <= 2:
-        table = find_differences(comparison).loc[names]
-        return ", ".join(
-            f"{name} {row['A']} or {row['B']}" for name, row in table.iterrows()
-        )
+    parts: list[str] = []
+    for name, row in find_differences(comparison).iterrows():
+        if name in NAMES:
+            parts.append(f"{name} {row['A']} or {row['B']}")
+    if 1 <= len(parts) <= 2:
+        return ", ".join(parts)
     return " or ".join(side.name for side in comparison.sides.values())
 
 

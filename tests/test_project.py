@@ -55,21 +55,6 @@ def find_commands():
     return list(dict.fromkeys(commands))
 
 
-def find_imports():
-    """Return the statements that import, in the blocks and in the text of Markdown."""
-    lines = []
-    for text in read_markdown():
-        lines += find_blocks(text, "python").splitlines()
-        lines += re.findall("`([^`\n]+)`", text)
-    is_import = re.compile(r"import \w[\w., ]*|from [\w.]+ import \w[\w, ]*")
-    return [line for line in dict.fromkeys(lines) if is_import.fullmatch(line)]
-
-
-@pytest.mark.parametrize("statement", find_imports())
-def test_what_is_imported_in_markdown_is_there(statement):
-    exec(statement, {})
-
-
 def test_the_version_and_its_date_are_the_same_everywhere(pipeline):
     citation = YAML(typ="safe").load(ROOT / "CITATION.cff")
     version, date = citation["version"], citation["date-released"]

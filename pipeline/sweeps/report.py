@@ -1,6 +1,6 @@
 """Write the sentences and draw the plots of sweep.ipynb."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,60 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.network.published import (
-    NOTE,
-    format_percent,
-    format_percent_interval,
-)
+from pipeline.network.published import format_percent, format_percent_interval
 from pipeline.reports import plots
-from pipeline.results.provenance import has_published_helpers
-from pipeline.sweeps.sweep import Point
 from pipeline.sweeps.table import describe_values
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 0.8}
 ENDS = ["mean", "lowest", "highest"]
-MAX_DRAWN = 200  # the most configurations in a plot
 MAX_TICKS = 8  # the most values that get a tick each
 MAX_PANELS = 4
 PANEL_SIZE = (3.7, 2.4)  # inches: as wide as the screen of a phone
-
-
-def find_remarks(points: Iterable[Point]) -> list[str]:
-    """Return remarks about the code that trained the points.
-
-    If any of the points was not trained with the published helpers.py, two remarks say
-    so.
-    """
-    records = [point.record for point in points if point.record]
-    if all(has_published_helpers(record.inputs) for record in records):
-        return []
-    own = "The network is that of a changed helpers.py, and not the project's own."
-    return [NOTE, own]
-
-
-def describe_extremes(
-    selected: pd.Series, ranking: pd.DataFrame, parameter_names: Iterable[str]
-) -> list[str]:
-    """Return a line for each parameter whose selected value is the smallest or largest.
-
-    selected: the selected configuration, a row of the ranking.
-
-    The value is compared with all values of the parameter in the ranking. Parameters
-    with fewer than three different values are left out, because one of two values is
-    always the largest.
-    """
-    edges = []
-    for name in parameter_names:
-        value, tried = selected[name], ranking[name]
-        count = tried.nunique()
-        if count >= 3 and not isinstance(value, str):
-            for which, end in (("smallest", tried.min()), ("largest", tried.max())):
-                if value == end:
-                    edges.append(
-                        f"at the edge: {name} {value} is the {which} of {count}"
-                    )
-    return edges
 
 
 def describe_result(
@@ -149,10 +105,9 @@ def draw_panel(
     selected: the key of the selected configuration, which gets a large dot.
 
     A line joins configurations that differ only in this parameter. A bar goes from the
-    lowest to the highest result of the seeds. A dot is hollow if a result of the
-    configuration is missing.
+    lowest to the highest result of the seeds.
     """
-    table = ranking.dropna(subset="mean").head(MAX_DRAWN).set_index("configuration")
+    table = ranking.dropna(subset="mean").set_index("configuration")
     figure, axis = make_panel(name, metric)
     scale = 100 if "accuracy" in metric else 1
     table = table.assign(**{end: scale * table[end] for end in ENDS})
@@ -209,8 +164,6 @@ def _draw_parameter_panel(
         above = (line["highest"] - line["mean"]).clip(0)
         bars: dict[str, Any] = {"fmt": "o-", "markersize": 4, "capsize": 2, **look}
         ax.errorbar(line["x"], line["mean"], [below, above], **bars)
-        hollow = line[~line["complete"]]
-        ax.plot(hollow["x"], hollow["mean"], "o", markersize=2.5, color="w", zorder=4)
         if selected in line.index:
             own = line.loc[[selected]]
             ax.plot(own["x"], own["mean"], "o", markersize=9, **look)
