@@ -20,12 +20,11 @@ from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution, table
 from pipeline.sweeps.sweep import prepare_sweep
 from tests import original
-from tests.commands import PATIENCE, make_options
+from tests.commands import PATIENCE, make_options, wait_for
 from tests.sweeps.conftest import (
     QUICK,
     RATES,
     read_results,
-    wait_for,
     write,
 )
 

@@ -10,8 +10,8 @@ import signal
 
 import pytest
 
-from tests.commands import PATIENCE
-from tests.sweeps.conftest import RATES, wait_for, write
+from tests.commands import PATIENCE, wait_for
+from tests.sweeps.conftest import RATES, write
 
 # Appended to helpers.py: the rate of 5, which diverged, becomes the smallest.
 SMALL_RATE = """
