@@ -10,7 +10,9 @@ SCRIPTS = ["compute", "show", "parts", "entries"]
 
 def test_a_module_imports_only_from_its_own_row_and_from_those_above_it():
     guide = (ROOT / "CONTRIBUTING.md").read_text()
-    rows = [re.findall(r"\w+", row) for row in re.findall(r"^\| (`.*?) \|", guide, re.M)]
+    rows = [
+        re.findall(r"\w+", row) for row in re.findall(r"^\| (`.*?) \|", guide, re.M)
+    ]
     places = {name: place for place, row in enumerate(rows) for name in row}
     paths = {path for path in ROOT.glob("pipeline/**/*.py") if path.stem != "__init__"}
     for path in paths:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import helpers
 from pipeline.images import data
 from pipeline.images.arrays import to_npz
 from pipeline.network.published import WEIGHTS_SHA256
@@ -83,26 +82,6 @@ def test_another_run_gives_the_weights_of_the_originals_loop(
     names = ("train_error", "train_accuracy")
     found = [[epoch[name] for name in names] for epoch in folder.read_history()]
     assert np.array(found) == pytest.approx(np.array(history), rel=1e-11)
-
-
-def test_a_run_of_batches_gives_the_metrics_of_helpers(tmp_path, pipeline, sample):
-    """The last digits are not compared, because they depend on the processor."""
-    values = {"learning_rate": 0.05, "epochs": 5, "batch_size": 10}
-    options = make_options(values)
-    assert pipeline("run", "--run-dir", tmp_path / "run", *options).returncode == 0
-    rng, input_rng = helpers.generators(1)
-    weights = helpers.initial_weights(rng, 40)
-    images, labels = sample["x_train"][:1000], sample["y_train"][:1000]
-    for _ in range(5):
-        error, accuracy = helpers.train_epoch(
-            images, labels, weights, rng, input_rng, learning_rate=0.05, batch_size=10
-        )
-    test = helpers.evaluate(sample["x_test"], sample["y_test"], weights)
-    metrics = RunFolder(tmp_path / "run").read_metrics()
-    found = metrics.train_error, metrics.train_accuracy, metrics.test_error
-    assert (*found, metrics.test_accuracy) == pytest.approx(
-        (error, accuracy, *test), rel=1e-9
-    )
 
 
 SIZES = {"num_samples": 40, "num_validation": 10, "hidden_size": 3}

@@ -14,15 +14,6 @@ from pipeline.reports import plots
 from tests.conftest import EPOCH, VALIDATED
 
 
-def test_a_figure_keeps_its_paper_white_whatever_is_drawn_on_it():
-    figure, axis = plots.plt.subplots()
-    nearly_white = np.linspace(0, 1, 10_000).reshape(100, 100)
-    axis.imshow(nearly_white, cmap="Blues")
-    picture = PIL.Image.open(io.BytesIO(plots.to_png(figure)))
-    assert picture.mode == "P"
-    assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
-
-
 def test_tiles_stand_in_rows_of_ten_with_a_caption_above_each():
     images = np.arange(1, 13)[:, np.newaxis] * np.ones(784)
     captions = [f"n{i}" for i in range(12)]
