@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from scipy.stats import binomtest
 
-from pipeline.lessons import diagram
+from lesson import drawings
 from pipeline.reports import plots
 from tests.conftest import EPOCH, VALIDATED
 
@@ -51,7 +51,7 @@ def test_a_pass_shows_what_goes_forward_and_what_comes_back():
     scores = hidden @ second
     signal = scores - target[0]
     signals = np.array([second[0] @ signal, 0])
-    figure, alt = diagram.draw_pass(inputs, target, (first, second))
+    figure, alt = drawings.draw_pass(inputs, target, (first, second))
     axes = figure.axes
     forward = inputs[0], hidden, scores
     back = inputs[0] * signals[0], signals, signal
@@ -74,7 +74,7 @@ def figures(monkeypatch):
 
 def test_a_descent_stands_on_its_loss_beside_the_others(figures):
     paths = {"slow": [3, 2, 1.5], "fast": [3, -2, 2]}
-    diagram.show_descent(2, 1, paths)
+    drawings.show_descent(2, 1, paths)
     ((figure, alt),) = figures
     for axis, (title, weights) in zip(figure.axes, paths.items(), strict=True):
         curve, path = axis.lines
@@ -88,7 +88,7 @@ def test_a_descent_stands_on_its_loss_beside_the_others(figures):
 
 def test_curves_have_both_accuracies_of_each_epoch(figures):
     curve = np.array([[0.7, 0.6], [0.9, 0.8]])
-    diagram.show_curves({"a": curve[::-1], "b": curve})
+    drawings.show_curves({"a": curve[::-1], "b": curve})
     ((figure, alt),) = figures
     training, validation = figure.axes[1].lines
     assert training.get_xydata().tolist() == [[1, 0.7], [2, 0.9]]
