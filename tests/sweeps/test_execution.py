@@ -245,15 +245,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
         assert not (tmp_path / "out").exists()
 
 
-def test_of_two_sweeps_on_one_folder_the_second_is_refused(tmp_path, pipeline):
-    file = write(tmp_path / "s.yaml")
-    with lock_folder(tmp_path / "out"):
-        refused = pipeline("sweep", file, "--sweep-dir", tmp_path / "out")
-    assert refused.returncode == 1
-    assert f"Another command is writing to {tmp_path / 'out'}." in refused.stderr
-    assert not (tmp_path / "out" / "sweep.json").exists()
-
-
 def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch):
     together, threads = threading.Barrier(3, timeout=PATIENCE), set()
 
