@@ -96,28 +96,22 @@ def make_answers(only_a, only_b, both):
     return np.array([first, second])
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "compared"),
-    [
-        ([1, 2, 3], [2, 3, 4], ([2, 3], [2, 3])),
-        ([1, 2, 3], [3, 4], ([1, 2, 3], [3, 4])),
-        ([2], [1, 2, 3], ([2], [2])),
-        ([1], [2], ([1], [2])),
-        ([9], [1, 2, 3], None),
-    ],
-)
-def test_seeds_that_both_sides_have_are_compared(first, second, compared):
-    sides = []
-    for seeds in (first, second):
-        metrics = pd.DataFrame({"test_accuracy": 0.5}, index=seeds)
-        sides.append(comparison.Side("a", dict.fromkeys(seeds), metrics))
-    if compared is None:
-        with pytest.raises(InvalidInput, match="no seed in common"):
-            comparison.select_compared_runs(*sides)
-        return
+def select_seeds(*seeds):
+    """Return the seeds that are compared of two sides with these seeds."""
+    tables = [pd.DataFrame({"test_accuracy": 0.5}, index=each) for each in seeds]
+    sides = [comparison.Side("a", dict.fromkeys(t.index), t) for t in tables]
     chosen = comparison.select_compared_runs(*sides).values()
-    assert tuple(list(side.folders) for side in chosen) == compared
-    assert tuple(list(side.metrics.index) for side in chosen) == compared
+    assert all(list(side.folders) == list(side.metrics.index) for side in chosen)
+    return [list(side.folders) for side in chosen]
+
+
+def test_seeds_that_both_sides_have_are_compared():
+    assert select_seeds([1, 2, 3], [2, 3, 4]) == [[2, 3], [2, 3]]
+    assert select_seeds([1, 2, 3], [3, 4]) == [[1, 2, 3], [3, 4]]
+    assert select_seeds([2], [1, 2, 3]) == [[2], [2]]
+    assert select_seeds([1], [2]) == [[1], [2]]
+    with pytest.raises(InvalidInput, match="no seed in common"):
+        select_seeds([9], [1, 2, 3])
 
 
 @pytest.mark.parametrize(
