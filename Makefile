@@ -53,9 +53,7 @@ notebooks: .venv/lab    ## regenerate what is committed: all notebooks, the less
 	$(BIN)/python -m pipeline run && \
 	$(BIN)/python -m pipeline run -p relu_grad_inactive 0 --run-dir $$base/runs/true-derivative && \
 	$(BIN)/python -m pipeline notebooks $(NOTEBOOKS) && \
-	for name in lesson worksheet-1 worksheet-2; do \
-		$(BIN)/python -m pipeline report notebooks/$$name.md --output notebooks/$$name.html; \
-	done
+	$(BIN)/python -m lesson
 
 pictures: .venv/tests   ## regenerate the pictures of README from the committed pages
 	$(BIN)/python notebooks/pictures/make_pictures.py

@@ -170,16 +170,16 @@ def command_notebooks(paths: tuple[Path, ...]) -> None:
 
 
 @main.command("report")
-@click.argument("path", metavar="NOTEBOOK | LESSON.md | RUN_DIR", type=EXISTING)
-@click.option(
-    "--output",
-    type=PAGE,
-    help="Another path for the page of a notebook or a lesson.",
-)
+@click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
+@click.option("--output", type=PAGE, help="Another path for the page of a notebook.")
 def command_report(path: Path, output: Path | None) -> None:
-    """Make a page of a notebook, lesson, finished run or sweep."""
+    """Make a page of a notebook, finished run or sweep."""
     if not path.is_dir():
-        report = make_file_page(path, output)
+        from pipeline.reports import page
+
+        name = from_current_folder(str(path.with_suffix("")))
+        report = output or page.choose_page_path(name)
+        page.write_notebook_page(path, report)
     elif output:
         raise click.UsageError("The page of a run or a sweep stays in its folder.")
     elif (path / SWEEP).exists():
@@ -211,24 +211,6 @@ def make_run_page(run_dir: str) -> Path:
     with lock_folder(folder.path):
         run_report.write_run_report(folder, folder.read_evaluated())
     return folder.report_path
-
-
-def make_file_page(path: Path, output: Path | None) -> Path:
-    """Make the page of a notebook or a lesson, and return the page's path.
-
-    path: the notebook, or the Markdown file of the lesson.
-    output: the path of the page. By default, the page goes to runs/reports.
-    """
-    from pipeline.lessons import lesson
-    from pipeline.reports import page
-
-    name = from_current_folder(str(path.with_suffix("")))
-    report = output or page.choose_page_path(name)
-    if path.suffix == ".md":
-        lesson.write_page(path, report)
-    else:
-        page.write_notebook_page(path, report)
-    return report
 
 
 @main.command("compare")

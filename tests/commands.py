@@ -212,7 +212,7 @@ class Project:
         self._copy(lambda *_: ())
 
     def _copy(self, ignore):
-        for name in ("pipeline", "notebooks"):
+        for name in ("pipeline", "lesson", "notebooks"):
             shutil.copytree(
                 ROOT / name, self.path / name, ignore=ignore, dirs_exist_ok=True
             )

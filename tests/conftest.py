@@ -1,8 +1,6 @@
 import socket
 import subprocess
-from collections import defaultdict
 from functools import partial
-from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -141,18 +139,3 @@ def write_pictures(folder, names, count=None):
         path = folder / names[int(labels[place])] / f"{place:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path)
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    """Print the time of each file after the slowest tests of --durations."""
-    if config.option.durations is None:
-        return
-    seconds = defaultdict(float)
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            file = getattr(report, "nodeid", "").partition("::")[0]
-            seconds[file] += getattr(report, "duration", 0)
-    terminalreporter.section("seconds of each file")
-    for file, total in sorted(seconds.items(), key=itemgetter(1), reverse=True):
-        if total >= 1:
-            terminalreporter.write_line(f"{total:6.0f} {file}")

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.files import atomic_write
 from tests import pages
-from tests.lessons.test_diagram import ON_PAPER
+from tests.lesson.test_small_network import ON_PAPER
 
 browser = pages.browser
 pytestmark = pages.pytestmark
@@ -30,8 +30,7 @@ def write_notebooks(folder, run_dir):
     node = parameterize_notebook(node, {"run_dir": str(run_dir)})
     nbformat.write(node, folder / "explore.ipynb")
     network = (
-        "from pipeline.lessons.diagram import Diagram\n"
-        f"Diagram({ON_PAPER}, [1, 2, 3], [0, 1])"
+        f"from lesson.diagram import Diagram\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
     )
     answer = (
         "from pipeline.reports.answers import fold_answer\n"

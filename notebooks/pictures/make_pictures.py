@@ -1,6 +1,6 @@
 """Make the pictures of README.md; `make pictures` runs this.
 
-drawing.gif shows how a digit is drawn and classified in notebooks/lesson.html, in
+drawing.gif shows how a digit is drawn and classified in lesson/lesson.html, in
 Chromium. report.png is the first screen of the report of a default run, which is made
 for this. dose.png is a figure of notebooks/why.ipynb. pages.sha256 has the digest of
 the page from which drawing.gif was made, so that a test can tell when the picture is
@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).resolve().parent
-LESSON = FOLDER.parent / "lesson.html"
+LESSON = FOLDER.parents[1] / "lesson" / "lesson.html"
 WHY = FOLDER.parent / "why.ipynb"
 WIDTH, MARGIN = 700, 12
 STEP, REST = 70, 2500  # milliseconds: each frame, and the last one of a stroke

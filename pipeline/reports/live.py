@@ -1,6 +1,6 @@
 """Collect the data of a page that classifies drawings and trains a network.
 
-The report of a run is such a page, and so is the page of a lesson.
+The report of a run is such a page.
 """
 
 import base64
@@ -30,7 +30,8 @@ def collect_run_data(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
     network = pack_network(model) if can_classify(record, model) else None
     training = None
     if can_train(folder, record):
-        training = collect_training_data(record.parameters, folder.read_data(), model)
+        data = folder.read_data()
+        training = collect_training_data(record.parameters, data, model.sha256)
     return {"network": network, "training": training}
 
 
@@ -74,12 +75,15 @@ def collect_curves(history: History) -> dict[str, list[float]]:
 
 
 def collect_training_data(
-    parameters: Parameters, data: Data, model: Model
+    parameters: Parameters, data: Data, digest: str
 ) -> dict[str, Any]:
-    """Return the parameters, the images and the digest that a page trains with."""
+    """Return what a page trains with: parameters, images, and a digest.
+
+    digest: the SHA-256 of the weights that the training leads to.
+    """
     return {
         "parameters": parameters.model_dump() | {"classes": data.classes},
-        "digest": model.sha256,
+        "digest": digest,
         "images": pack_bytes(data.x_train.tobytes()),
         "labels": pack_bytes(data.y_train.tobytes()),
     }

@@ -6,20 +6,16 @@ import itertools
 import json
 import os
 import re
-import shutil
 import signal
 from collections import defaultdict
 
 import nbclient
 import nbformat
-import numpy as np
 import papermill
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from scipy.stats import binomtest
 
-import helpers
 from pipeline import parameters
 from pipeline.errors import InvalidFile, NotebookFailed
 from pipeline.execution import environment, notebooks
@@ -27,7 +23,6 @@ from pipeline.execution.notebooks import execute, execute_and_overwrite
 from pipeline.execution.process import NotebookProcess
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import Status
-from pipeline.results.run_folder import RunFolder
 from tests.commands import PATIENCE
 
 each = pytest.mark.parametrize(
@@ -303,44 +298,6 @@ def test_what_follows_a_prompt_is_hidden_until_it_is_asked_for(path):
             for output in cell.outputs[:1]:
                 metadata = output.get("metadata", {})
                 assert metadata.get("answer", False) == is_prompt(before)
-
-
-# A cell above those of a notebook, which keeps its pictures, and one below them.
-KEEP_PICTURES = """
-from pipeline.reports import plots
-pictures = []
-plots.show = lambda figure, alt: pictures.append(figure)
-"""
-PRINT_INTERVALS = """
-import json
-axes = [axis for figure in pictures for axis in figure.axes]
-(axis,) = [axis for axis in axes if axis.get_ylabel() == "accuracy (fraction)"]
-((_, _, (bars,)),) = axis.containers
-print(json.dumps([segment[:, 1].tolist() for segment in bars.get_segments()]))
-"""
-
-
-def test_the_accuracy_of_a_class_has_the_interval_of_its_own_images(runs, tmp_path):
-    """It is Wilson's interval, as SciPy computes it."""
-    for name in ("data.npz", "model.npz", "history.json"):
-        shutil.copy(runs / "default" / name, tmp_path)
-    node = nbformat.read(NOTEBOOKS / "03_evaluate.ipynb", as_version=4)
-    above, below = map(new_code_cell, (KEEP_PICTURES, PRINT_INTERVALS))
-    node.cells = [above, *node.cells, below]
-    nbformat.write(node, tmp_path / "a.ipynb")
-    execute(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {"run_dir": str(tmp_path)})
-    folder, expected = RunFolder(tmp_path), []
-    data = folder.read_data()
-    answers = helpers.predict(data.x_test, folder.read_model().weights).argmax(axis=1)
-    for digit in range(10):
-        right = answers[data.y_test == digit] == digit
-        test = binomtest(int(right.sum()), len(right))
-        interval = test.proportion_ci(0.95, method="wilson")
-        expected.append((interval.low, interval.high))
-    (printed,) = read_code_cells(tmp_path / "out.ipynb")[-1].outputs
-    assert np.array(json.loads(printed.text)) == pytest.approx(
-        np.array(expected), abs=1e-9
-    )
 
 
 MACHINE = r'/(home|root|tmp|Users)/|0x[0-9a-f]{6,}|\d\d:\d\d:\d\d|"stderr"|"error"'

@@ -1,14 +1,12 @@
 """Runs through the command line: metrics, and what is skipped, repeated or verified."""
 
 import numpy as np
-import papermill
 import pytest
 
 import helpers
 from pipeline.images import data
 from pipeline.images.arrays import to_npz
 from pipeline.network.published import WEIGHTS_SHA256
-from pipeline.paths import NOTEBOOKS
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import (
@@ -237,17 +235,21 @@ def test_verify_says_what_is_equal_and_leaves_the_run_alone(small_run, pipeline)
 
 
 def test_verify_says_whether_what_was_altered_is_reproduced(small_run, pipeline):
+    """Of the answers, the record was altered with them."""
     folder, _ = small_run
     record = folder.read_record()
     folder.metrics_path.write_text("altered")
-    outputs = record.outputs | {"history.json": "0" * 64}
+    answers = folder.read_answers()
+    folder.answers_path.write_bytes(to_npz(answers=answers[::-1].copy()))
+    outputs = record.outputs | folder.digest([folder.answers_path.name])
+    outputs["history.json"] = "0" * 64
     folder.write_record(record.replace(outputs=outputs))
     done = pipeline("verify", folder.path)
     assert done.returncode == 1
     assert "metrics.json was altered. The digest in run.json: equal\n" in done.stdout
     assert "history.json was altered. The digest in run.json: NOT equal" in done.stdout
     assert done.stdout.count("metrics.json") == 1
-    assert "is not reproduced: history.json, metrics.json" in done.stderr
+    assert "is not reproduced: answers, history.json, metrics.json" in done.stderr
 
 
 def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
@@ -306,32 +308,6 @@ def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pip
     done = pipeline("verify", folder.path)
     assert done.returncode == 1
     assert "is not reproduced: weights" in done.stderr
-
-
-def test_verify_compares_the_answers_too(small_run, pipeline):
-    folder, _ = small_run
-    answers = folder.read_answers()
-    folder.answers_path.write_bytes(to_npz(answers=answers[::-1].copy()))
-    record = folder.read_record()
-    outputs = record.outputs | folder.digest([folder.answers_path.name])
-    folder.write_record(record.replace(outputs=outputs))
-    done = pipeline("verify", folder.path)
-    assert done.returncode == 1
-    assert "is not reproduced: answers" in done.stderr
-
-
-def test_a_stage_run_by_papermill_alone_leaves_a_run_as_it_is(small_run, tmp_path):
-    """It computes what it is asked to, and says that it has stored nothing."""
-    folder, _ = small_run
-    before = read_times(folder)
-    notebook, output = NOTEBOOKS / "02_train.ipynb", tmp_path / "02.ipynb"
-    values = {"run_dir": str(folder.path), "hidden_size": 3, "epochs": 3}
-    options = {"kernel_name": "python3", "progress_bar": False}
-    papermill.execute_notebook(notebook, output, values, **options)
-    text = output.read_text()
-    assert "I:2 Train-Err:" in text
-    assert f"not stored, because {folder.path} holds a run" in text
-    assert read_times(folder) == before
 
 
 def test_a_run_over_results_of_notebooks_that_ran_alone_needs_force(

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-import helpers
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images import data, pictures
-from pipeline.paths import NOTEBOOKS
 from tests.conftest import write_pictures
 
 
@@ -41,21 +39,6 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     mass = image / image.sum()
     centre = [np.sum(mass.sum(axis=axis) * np.arange(28)) for axis in (1, 0)]
     assert np.abs(np.array(centre) - 14).max() <= 0.5
-
-
-def test_a_network_that_knows_mnist_alone_reads_negatives_and_enlarged_digits(sample):
-    networks = np.load(NOTEBOOKS / "data" / "networks.npz")
-    names = "published_0_1", "published_1_2"
-    weights = [networks[name].astype(float) for name in names]
-    divisor = float(networks["published_normalisation"])
-    labels, digits = sample["y_test"][:500], sample["x_test"][:500].reshape(-1, 28, 28)
-    large = [np.asarray(Image.fromarray(digit).resize((300, 300))) for digit in digits]
-    accuracies = []
-    for changed in (digits, 255 - digits, 255 - np.array(large)):
-        images = [pictures.to_mnist(picture)[0].ravel() for picture in changed]
-        accuracy = helpers.evaluate(np.array(images), labels, weights, divisor)[1]
-        accuracies.append(accuracy)
-    assert min(accuracies) >= accuracies[0] - 0.01
 
 
 def test_every_format_gives_the_same_image(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 
 import helpers
+from lesson.assets import LESSON
 from pipeline import digests
 from pipeline.images import data
 from pipeline.images.arrays import read_arrays
@@ -20,7 +21,6 @@ from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import RunRecord
 from pipeline.reports import live
-from pipeline.reports.assets import REPORTS
 from pipeline.results.model import Model
 from pipeline.results.stage_folder import LabFolder
 from tests.conftest import EPOCH, VALIDATED
@@ -34,7 +34,7 @@ ON_PAPER = {
 NODE = compute_driver_executable()[0]
 MODULES = ("network", "reading", "sums", "plot", "paper")
 IMPORTS = "".join(
-    f"import * as {name} from {json.dumps(REPORTS.scripts[name].as_uri())};\n"
+    f"import * as {name} from {json.dumps(LESSON.scripts[name].as_uri())};\n"
     for name in MODULES
 )
 # Each line of its input is a script and what the script is given; each line of its
@@ -311,12 +311,12 @@ def make_record(code=None, **values):
 
 def test_a_page_has_the_training_images_and_parameters_of_its_run(folder, sample):
     parameters = Parameters(num_samples=40, num_validation=10, epochs=1, seed=5)
-    training = live.collect_training_data(parameters, folder.read_data(), ZEROS)
+    training = live.collect_training_data(parameters, folder.read_data(), "0a")
     images, labels = sample["x_train"][:40], sample["y_train"][:40]
     assert np.array_equal(unpack(training["images"], np.uint8), images.ravel())
     assert np.array_equal(unpack(training["labels"], np.uint8), labels)
     assert training["parameters"]["seed"] == 5
-    assert training["digest"] == ZEROS.sha256
+    assert training["digest"] == "0a"
     assert live.collect_curves([EPOCH]).keys() == {"masked", "fitted"}
 
 

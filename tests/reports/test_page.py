@@ -263,7 +263,7 @@ def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
     html = parse((runs / "default" / "report.html").read_text())
     result = " ".join(html.select_one("section").text.split())
     assert "The original published 0.7942: ✓ equal, as are all four" in result
-    assert not html.select(".compared")
+    assert "≠" not in html.main.text
     polylines = html.select("polyline.run")
     names = ["run-masked", "run-fitted", "run-validation"]
     assert [line["class"][1] for line in polylines] == names
@@ -319,17 +319,23 @@ def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path)
     assert "<strong>98 %</strong> of 49 test images" in text
 
 
-def test_metrics_of_another_network_are_marked_and_mistakes_need_data(runs, tmp_path):
+@pytest.mark.parametrize("name", ["train_error", "test_accuracy"])
+def test_one_metric_that_differs_is_marked_and_mistakes_need_data(runs, tmp_path, name):
     folder = RunFolder(shutil.copytree(runs / "default", tmp_path / "own"))
     folder.data_path.unlink()
-    metrics = folder.read_metrics().model_copy(update={"train_error": 0.5})
+    metrics = folder.read_metrics().model_copy(update={name: 0.5})
     atomic_write(folder.metrics_path, to_json(metrics))
     record = folder.read_record()
-    inputs = record.inputs | {"code helpers.py": "0" * 64}
-    html = parse(run_report.render_run(folder, record.replace(inputs=inputs)))
-    marks = [row.select("td")[-1].text for row in html.select(".compared tbody tr")]
-    assert [mark.split()[0] for mark in marks] == ["≠", "✓", "✓", "✓"]
-    assert not html.select(".kind")
+    for code, title in ((published.HELPERS_SHA256, "40 hidden"), ("0", "A network of")):
+        inputs = record.inputs | {"code helpers.py": code}
+        html = parse(run_report.render_run(folder, record.replace(inputs=inputs)))
+        assert html.h1.text.startswith(title)
+        rows = html.select(".compared tbody tr")
+        marks = {row.th.text: row.select("td")[-1].text[0] for row in rows}
+        assert marks.pop(name.replace("_", " ")) == "≠"
+        assert list(marks.values()) == ["✓"] * 3
+        assert "as are all" not in html.main.text
+        assert not html.select(".kind")
 
 
 def test_one_epoch_without_validation_is_reported_too(pipeline, tmp_path):

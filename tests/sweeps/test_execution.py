@@ -144,21 +144,6 @@ def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
     assert len([*out.glob("*/metrics.json")]) == 2
 
 
-def test_run_sweep_raises_if_nothing_finished_and_what_failed_before_stays_so(
-    tmp_path, caplog
-):
-    caplog.set_level("INFO")
-    file = write(tmp_path / "s.yaml", grid={"learning_rate": [10, 20]})
-    for count in (2, 0):
-        with pytest.raises(CommandFailed, match="again: change them") as failure:
-            execution.run_sweep(file, str(tmp_path / "out"))
-        assert str(failure.value).count(" diverged: ") == 2
-        assert f"2 points: 0 done, {count} to run" in caplog.text
-    assert "2 points: 0 done, 0 to run, 2 diverged before" in caplog.text
-    report = (tmp_path / "out" / "report.html").read_text()
-    assert "Nothing is selected: no point has finished" in report
-
-
 @pytest.fixture
 def copied(local, tmp_path):
     """A copy of a finished sweep, and its points' folders in the order of their ids."""

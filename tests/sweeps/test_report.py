@@ -4,7 +4,6 @@ Only one configuration in it has test metrics.
 """
 
 import itertools
-import math
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -18,18 +17,6 @@ from pipeline.sweeps import report
 from pipeline.sweeps.table import make_table
 from tests.conftest import EPOCH
 from tests.sweeps.conftest import end, make_ranking, make_sweep
-
-
-def test_the_ranking_has_a_row_for_each_configuration_with_its_spread_over_the_seeds():
-    values = {(10, 0.1, 1): 0.9, (10, 0.1, 2): 0.5}
-    values |= {(20, 0.1, 1): 0.8, (20, 0.1, 2): 0.7}
-    ranking = make_ranking(values | {(30, 0.1, 1): None})
-    columns = ["hidden_size", "seeds", "complete", "mean", "lowest", "highest"]
-    rows = [list(map(float, row)) for row in ranking[columns].to_numpy()]
-    assert rows[0] == pytest.approx([20, 2, 1, 0.75, 0.7, 0.8])
-    assert rows[1] == pytest.approx([10, 2, 1, 0.7, 0.5, 0.9])
-    assert rows[2][:3] == [30, 0, 0]
-    assert all(map(math.isnan, rows[2][3:]))
 
 
 def test_the_table_has_a_row_for_each_point_of_numbers_and_times():
@@ -159,13 +146,6 @@ def test_a_configuration_that_lacks_a_seed_is_not_marked(draw):
     assert find_mark(axis) == ("20", 60)
     ((means, *_),) = axis.containers
     assert list(means.get_ydata()) == [90, 60]
-
-
-def test_many_values_are_to_scale(draw):
-    values = {(size, 0.1, 1): size / 100 for size in range(10, 20)}
-    axis = draw(make_ranking(values), "hidden_size", ["hidden_size"])
-    dots = [tuple(dot) for bars in axis.containers for dot in bars[0].get_xydata()]
-    assert sorted(dots) == [(size, pytest.approx(size)) for size in range(10, 20)]
 
 
 def test_a_panel_is_drawn_as_svg_in_the_readers_colours(monkeypatch):

@@ -164,10 +164,9 @@ function update(
 
 // Trains with the parameters of 02_train, but always with batch_size 1. Each call of `next` makes
 // one update, and leaves the arrays of the update in fields such as `hidden`. The fields `error`
-// and `correct` are sums over the current epoch, measured under dropout. weights: the initial
-// weights; if they are null, they are drawn from the seed.
+// and `correct` are sums over the current epoch, measured under dropout.
 export class Training {
-  constructor(images, labels, parameters, weights = null) {
+  constructor(images, labels, parameters) {
     const size = parameters.hidden_size;
     this.images = images;
     this.labels = labels;
@@ -179,7 +178,7 @@ export class Training {
     this.rate = parameters.learning_rate;
     this.rng = new RandomState(parameters.seed);
     this.inputRng = new RandomState([parameters.seed, 1]);
-    this.weights = weights ?? initialWeights(this.rng, size);
+    this.weights = initialWeights(this.rng, size);
     this.image = new Uint8Array(PIXELS);
     this.hidden = new Float64Array(size);
     this.signal = new Float64Array(size);

@@ -13,24 +13,18 @@ function* measureEpochs([images, labels], others, parameters, milestones) {
   for (let epoch = 1; epoch <= epochs; epoch++) {
     do training.next();
     while (training.place < labels.length);
-    const [fittedError, fitted] = evaluate(images, labels, weights, normalisation);
-    const [validationError, validation] = evaluate(...others, weights, normalisation);
-    const error = training.error / labels.length;
-    const errors = [error, fittedError, others[1].length ? validationError : 0];
-    const finite = errors.every(Number.isFinite); // as in 02_train
-    const isLast = epoch === epochs || !finite;
+    const [, fitted] = evaluate(images, labels, weights, normalisation);
+    const [, validation] = evaluate(...others, weights, normalisation);
+    const isLast = epoch === epochs;
     const isShown = isLast || milestones.includes(epoch) || Date.now() - posted > 50;
     yield {
       epoch,
-      error,
       masked: training.correct / labels.length,
       fitted,
       validation,
-      finite,
       weights: isShown ? weights : null,
       isLast,
     };
-    if (isLast) return;
     if (isShown) posted = Date.now();
   }
 }

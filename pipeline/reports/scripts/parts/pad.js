@@ -31,8 +31,7 @@ function describe({ scores, answer, second }, classes) {
   return isSure ? reads : `${reads} Not sure: the two scores are close.`;
 }
 
-// The pad in `root`, with what is drawn on it, and the network that reads it. The pad tells its root
-// by "redrawn" that its drawing or its network is another one.
+// The pad in `root`, with what is drawn on it, and the network that reads it.
 class Pad extends Section {
   constructor(root, network) {
     super(root);
@@ -62,15 +61,6 @@ class Pad extends Section {
   // The image that a network reads while it trains; null if there is none.
   get imageToRead() {
     return this.shown.length > 0 ? imageOf(this.shown) : null;
-  }
-
-  // The image of the drawing, and its label: the one that the reader has chosen, if the page has such
-  // a choice, or else the network's answer. Null if nothing is drawn.
-  get drawing() {
-    if (!this.isDrawn) return null;
-    const image = imageOf(this.strokes);
-    const label = this.part("label")?.selectedIndex ?? -1;
-    return { image, label: label < 0 ? read(image, this.network).answer : label };
   }
 
   askForFrame() {
@@ -167,7 +157,7 @@ class Pad extends Section {
   setStrokes(strokes, pen = null) {
     this.strokes = strokes;
     this.pen = pen;
-    this.announce();
+    this.askForFrame();
   }
 
   lift(pen) {
@@ -235,21 +225,13 @@ class Pad extends Section {
     this.on("clear", "click", () => this.clear());
   }
 
-  announce() {
-    this.root.dispatchEvent(new Event("redrawn"));
-    this.askForFrame();
-  }
-
-  // Reads with another network from now on. Returns whether the reader had taught the one before,
-  // and whether the answer for the drawing has changed.
+  // Reads with another network from now on. Returns whether the answer for the drawing has changed.
   setNetwork(network) {
     const image = this.imageToRead;
-    const isTaught = Boolean(this.network.before);
-    const old = this.isDrawn && read(image, this.network).answer;
+    const old = this.network;
     this.network = network;
-    this.announce();
-    const isReadOtherwise = this.isDrawn && read(image, network).answer !== old;
-    return { isTaught, isReadOtherwise };
+    this.askForFrame();
+    return this.isDrawn && read(image, network).answer !== read(image, old).answer;
   }
 }
 

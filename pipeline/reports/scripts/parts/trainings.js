@@ -4,7 +4,6 @@
 import { unpackBytes } from "../compute/reading.js";
 import { startSeries, startWorker } from "../compute/worker.js";
 import { Section } from "../show/dom.js";
-import { MILESTONES } from "./strip.js";
 
 // A part of a page with buttons that start and stop training. halt: a function that stops training,
 // or null while nothing trains. Buttons that do nothing at the moment are marked by aria-disabled
@@ -41,10 +40,12 @@ export class TrainingSection extends Section {
 }
 
 export class Trainings {
-  // run: the data for training, as live.py collects it; a lesson's has validation images. source: the text of network.js.
-  constructor(run, source) {
+  // run: the data for training, as live.py collects it, perhaps with validation images. source: the
+  // text of network.js. milestones: the epochs after which weights are reported in any case.
+  constructor(run, source, milestones = []) {
     this.run = run;
     this.source = source;
+    this.milestones = milestones;
     this.arrays = null; // images and labels, once unpacked
   }
 
@@ -81,7 +82,7 @@ export class Trainings {
 
   // Trains once, and reports each epoch. Returns a function that stops training.
   train(parameters, onEpoch, onError) {
-    return this.#start(startWorker, [parameters, MILESTONES], onEpoch, onError);
+    return this.#start(startWorker, [parameters, this.milestones], onEpoch, onError);
   }
 
   // Trains several times, one after the other, and reports each dot with its accuracy. Returns a

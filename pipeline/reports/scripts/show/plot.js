@@ -40,7 +40,7 @@ export function labelEnds(svg) {
     HEIGHT,
   );
   ends.forEach(({ point: { x, y }, label }, i) => {
-    const inPlot = Math.max(-10, Math.min(y, HEIGHT + 10)); // a curve that diverged leaves the plot
+    const inPlot = Math.max(-10, Math.min(y, HEIGHT + 10)); // a curve may leave the plot
     const d = `M${x + 2} ${inPlot}L${x + 14} ${heights[i]}`;
     addElement(svg, "path", { class: "leader", d });
     const place = { x: x + 18, y: heights[i] + 7 };

@@ -1,0 +1,240 @@
+// A small network to press: its state, the parts of a step, and the panel that explains what is
+// pressed.
+
+import {
+  bring,
+  make,
+  makeButton,
+  makeNumberField,
+} from "../../../pipeline/reports/scripts/show/dom.js";
+import { findLoss, findWeight, makeStep, measure } from "../compute/sums.js";
+import { Circles } from "../show/circles.js";
+import { findFrame, findWeightAt, isInFrame } from "../show/curve.js";
+import { explainPlace, explainWeight } from "../show/explain.js";
+import { describe, format, invite, isDiverged } from "../show/words.js";
+
+const RATE = {
+  type: "text",
+  inputmode: "decimal",
+  pattern: "(?=.*[1-9])[0-9]*[.,]?[0-9]+",
+  title: "A number above 0",
+};
+const FIRST_WEIGHT = { layer: 1, from: 0, to: 0 };
+
+export class NetworkView {
+  // phases: the parts of a step that have a button. paper: a `Paper`, which asks for numbers before
+  // they are shown, or null.
+  constructor(root, { phases, paper = null }) {
+    this.root = root;
+    this.drawing = new Circles();
+    this.paper = paper;
+    this.network = null; // measured; after an update, the network with the new weights
+    this.before = null; // the network before the update
+    this.phase = "forward";
+    this.buttons = phases.map((name) => {
+      const text = name[0].toUpperCase() + name.slice(1);
+      return makeButton(text, () => this.goTo(name), { class: `action ${name}`, value: name });
+    });
+    root.classList.add("net");
+    root.replaceChildren(make("p", { class: "phases" }, ...this.buttons));
+  }
+
+  // Builds the drawing and the panel below the buttons. others: elements to put beside the buttons.
+  build(first, others = []) {
+    this.network = measure(first);
+    this.home = first.sizes.length === 2 && first.weights[0].length === 1 ? FIRST_WEIGHT : null;
+    this.root.firstChild.append(...others);
+    this.panel = this.buildPanel();
+    const workspace = make("div", { class: "workspace" }, this.drawing.build(this), this.panel);
+    this.root.append(this.says, workspace);
+    this.forget();
+    this.show();
+  }
+
+  buildPanel() {
+    this.says = make("p", { class: "says", role: "status" });
+    this.about = make("div", { class: "about" });
+    this.words = make("div", { class: "words" });
+    this.slider = make("input", { type: "range", step: "any", "aria-label": "The weight" });
+    this.slider.addEventListener("input", () => this.slide(this.slider.valueAsNumber));
+    this.listenToDragging();
+    return make("div", { class: "panel", tabindex: -1 }, this.about, this.slider, this.words);
+  }
+
+  // Lets the reader drag the dot of a curve. Each move redraws the curve, so the element around the
+  // curve listens to the pointer.
+  listenToDragging() {
+    const drag = ({ clientX }) => {
+      const curve = this.about.querySelector(".curve");
+      this.slide(findWeightAt(curve, this.frame, clientX));
+    };
+    this.about.addEventListener("pointerdown", (event) => {
+      if (!event.isPrimary || event.button !== 0 || !event.target.closest(".curve")) return;
+      this.about.setPointerCapture(event.pointerId);
+      drag(event);
+    });
+    this.about.addEventListener("pointermove", (event) => {
+      if (this.about.hasPointerCapture(event.pointerId)) drag(event);
+    });
+  }
+
+  // Returns a label with a field for the learning rate, which takes a decimal comma, too.
+  makeRate(value) {
+    const field = makeNumberField({ ...RATE, value });
+    field.addEventListener("input", () => {
+      if (!field.checkValidity()) return;
+      this.network.rate = Number(field.value.replace(",", "."));
+      this.resetCurve();
+      this.renew();
+    });
+    this.rate = field;
+    return make("label", {}, "learning rate ", field);
+  }
+
+  // Deselects what was pressed.
+  forget() {
+    this.chosen = this.home; // a place, [layer, place], or a weight, { layer, from, to }
+    this.text = ""; // the words about the part of the step, or about a number
+    this.resetCurve();
+  }
+
+  // Begins a new curve, with a frame of its own and no steps yet.
+  resetCurve() {
+    this.frame = null;
+    this.trail = []; // where the weight was before each update, and its loss
+  }
+
+  // Shows a network, in the form that sums.js describes, before its step.
+  load(network) {
+    this.network = measure(network);
+    this.phase = "forward";
+    this.before = null;
+    this.text = "";
+    this.resetCurve();
+    this.show();
+  }
+
+  // Shows the first network again. The learning rate of the reader is kept, unless the loss has
+  // become too large with it.
+  restart(first) {
+    const rate = isDiverged(this.network) ? first.rate : this.network.rate;
+    this.rate.value = rate;
+    this.load({ ...first, rate });
+  }
+
+  get hasWeight() {
+    return this.chosen !== null && !Array.isArray(this.chosen);
+  }
+
+  get weight() {
+    const { layer, from, to } = this.chosen;
+    return findWeight(this.network, layer, from, to);
+  }
+
+  isChosen(layer, place) {
+    const { chosen } = this;
+    return Array.isArray(chosen) && chosen[0] === layer && chosen[1] === place;
+  }
+
+  // Sets the weight to a value on its curve.
+  slide(value) {
+    const { layer, at } = this.weight;
+    this.network.weights[layer - 1][at] = value;
+    this.trail = [];
+    this.renew();
+  }
+
+  // Computes all numbers again after one has changed.
+  renew() {
+    this.network = measure(this.network);
+    this.before = null;
+    if (this.phase === "update") this.phase = "forward";
+    this.text = "";
+    this.show();
+  }
+
+  // Explains what was pressed, in the drawing or in the panel.
+  choose(chosen) {
+    this.forget();
+    this.chosen = chosen;
+    this.show();
+    this.panel.querySelector(".ask input")?.focus();
+    // A row of a sum disappears when it is pressed.
+    if (document.activeElement === document.body) this.panel.focus({ preventScroll: true });
+  }
+
+  // Deselects what was pressed, and shows a text instead.
+  say(text) {
+    this.forget();
+    this.text = text;
+    this.show();
+    this.panel.focus({ preventScroll: true });
+    bring(this.root, this.says);
+  }
+
+  goTo(phase) {
+    if (phase === "update" && this.rate && !this.rate.reportValidity()) return;
+    this.phase = phase;
+    this.before = null;
+    this.chosen = this.drawing.findSubject(this);
+    if (phase === "update") this.update();
+    this.text = describe(this.network, phase, this.before);
+    this.show();
+    bring(this.root, this.says);
+  }
+
+  // Makes the step.
+  update() {
+    this.before = this.network;
+    if (this.hasWeight) this.trail.push([this.weight.weight, findLoss(this.network)]);
+    this.paper?.revealAnswers();
+    this.network = makeStep(this.network);
+  }
+
+  show() {
+    this.root.dataset.phase = this.phase;
+    for (const button of this.buttons) {
+      button.setAttribute("aria-pressed", button.value === this.phase);
+    }
+    this.drawing.show(this);
+    this.showPanel();
+  }
+
+  showPanel() {
+    const { network, paper, text, chosen } = this;
+    const isAsked = chosen !== null && paper?.asks(this);
+    this.says.textContent = text || (paper?.isAsking ? paper.invitation : invite(this));
+    const { figure, words } = isAsked ? { figure: paper.ask(this), words: [] } : this.explain();
+    this.about.replaceChildren(figure);
+    this.words.replaceChildren(...words.filter(Boolean).map((each) => make("p", {}, each)));
+    this.slider.hidden = isAsked || !this.hasWeight || isDiverged(network);
+    if (!this.slider.hidden) this.showSlider();
+  }
+
+  // Returns the figure of what is chosen, and the sentences below it.
+  explain() {
+    const { network, chosen } = this;
+    const press = (weight) => this.choose(weight);
+    if (isDiverged(network)) {
+      const text = "The loss is too large. Start again with a smaller learning rate.";
+      return { figure: "", words: [text] };
+    }
+    if (this.hasWeight) return this.explainWeight();
+    if (chosen) return explainPlace(network, ...chosen, press);
+    return { figure: "", words: [] };
+  }
+
+  explainWeight() {
+    const { network, weight, trail } = this;
+    if (!this.frame || !isInFrame(network, weight, this.frame)) {
+      this.frame = findFrame(network, weight, trail);
+    }
+    return explainWeight(network, weight, this.frame, trail);
+  }
+
+  showSlider() {
+    const { slider, frame, weight } = this;
+    Object.assign(slider, { min: frame.low, max: frame.high, value: weight.weight });
+    slider.setAttribute("aria-valuetext", format(weight.weight));
+  }
+}

@@ -1,0 +1,155 @@
+// Asks for the numbers of a small network before the network shows them. If a number is wrong
+// because of a common mistake, the reader is told that mistake.
+
+import {
+  bring,
+  make,
+  makeButton,
+  makeNumberField,
+} from "../../../pipeline/reports/scripts/show/dom.js";
+import { findProducts, findProductsBack, listPlaces } from "../compute/sums.js";
+import { isHidden } from "../show/words.js";
+
+const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+const SIGNS = "Mind the signs: plus times minus is minus, and minus times minus is plus.";
+
+// Common mistakes: each with the number that it gives, and what to say about it.
+const SLIPS = {
+  values(network, layer, place) {
+    const { sums } = network;
+    const products = findProducts(network, layer, place);
+    const fromSums = add(products.map(({ from, weight }) => sums[layer - 1][from] * weight));
+    const cut = isHidden(network, layer)
+      ? [sums[layer][place], "That is the sum. It is not above 0, so the ReLU makes it 0."]
+      : [Math.max(0, sums[layer][place]), "Only units have a ReLU. A score may be below 0."];
+    return [
+      cut,
+      [-sums[layer][place], SIGNS],
+      [fromSums, "You have used the sum of an inactive unit. The ReLU makes it 0."],
+    ];
+  },
+  signals(network, layer, place) {
+    const { values, back, signals } = network;
+    const right = signals[layer][place];
+    if (!isHidden(network, layer)) {
+      return [
+        [-right, "The sign is reversed: an error signal is the score minus the target."],
+        [values[layer][place], "That is the score. Subtract the target from it."],
+        [right ** 2, "That is the square. The signal is not squared."],
+      ];
+    }
+    const products = findProductsBack(network, layer, place);
+    const withoutSigns = add(products.map(({ signal, weight }) => signal * Math.abs(weight)));
+    return [
+      [
+        back[layer][place],
+        "That is right for an active unit. This one is inactive: its slope is 0.",
+      ],
+      [-right, SIGNS],
+      [withoutSigns, SIGNS],
+      ...products.map(({ product }) => [
+        product,
+        "That is one path only. Add up the paths from all scores.",
+      ]),
+    ];
+  },
+};
+
+const NOT_YET = {
+  values: "Not yet. Follow each line that ends here, multiply, and add the products.",
+  signals:
+    "Not yet. Go back along each line from a score: its error signal times the weight. Add these.",
+};
+
+// Returns what is wrong with the number of the reader, or "" if the number is right.
+export function judge(network, kind, layer, place, number) {
+  const isNear = (value) => Math.abs(number - value) < 1e-9;
+  if (isNear(network[kind][layer][place])) return "";
+  const slip = SLIPS[kind](network, layer, place).find(([value]) => isNear(value));
+  return slip?.[1] ?? NOT_YET[kind];
+}
+
+export class Paper {
+  invitation = "Press a circle, and write the number that belongs there.";
+
+  constructor() {
+    this.begin();
+  }
+
+  begin() {
+    this.found = new Set();
+    this.isAsking = true;
+  }
+
+  // Stops asking, because after a step everything is shown.
+  revealAnswers() {
+    this.isAsking = false;
+  }
+
+  hides(kind, layer, place) {
+    return this.isAsking && layer > 0 && !this.found.has(`${kind} ${layer} ${place}`);
+  }
+
+  // Returns what the reader is asked about a chosen place: its error signal if the current phase
+  // computes it, or else its value.
+  findKind({ phase, network }, layer) {
+    const hasSignal = phase === "back" || (phase === "error" && !isHidden(network, layer));
+    return hasSignal ? "signals" : "values";
+  }
+
+  // Says what to do after a right number: find the other numbers of this phase, or go to the next
+  // phase.
+  describeNext({ network, phase, root }) {
+    const last = network.weights.length;
+    const layers = { forward: [1, last], error: [last], back: [1] }[phase];
+    const kind = phase === "forward" ? "values" : "signals";
+    const isAsked = ([layer, place]) => layers.includes(layer) && this.hides(kind, layer, place);
+    if (listPlaces(network).some(isAsked)) {
+      return "Press the next circle, or this one again for its sum.";
+    }
+    const next = { forward: "Error", error: "Back", back: "Update" }[phase];
+    const isWaiting = next === "Update" && root.closest(".waiting");
+    return `That was the last one. Now ${isWaiting ? "predict below, and then " : ""}press ${next}.`;
+  }
+
+  asks(view) {
+    if (!Array.isArray(view.chosen)) return this.isAsking;
+    return this.hides(this.findKind(view, view.chosen[0]), ...view.chosen);
+  }
+
+  // Returns the form that asks for the number at the chosen place.
+  ask(view) {
+    const { network, chosen } = view;
+    if (!Array.isArray(chosen)) {
+      return make("p", {}, "The curve of a weight opens after Update.");
+    }
+    const [layer, place] = chosen;
+    const kind = this.findKind(view, layer);
+    const noun =
+      kind === "signals" ? "error signal" : isHidden(network, layer) ? "value" : "number";
+    const answer = make("p", { role: "status" });
+    const field = makeNumberField();
+    const open = () => this.found.add(`${kind} ${layer} ${place}`);
+    const show = () => {
+      open();
+      view.choose(chosen);
+    };
+    const form = make("form", { class: "ask" });
+    form.append(
+      answer,
+      make("label", {}, `Your ${noun} for ${network.nameOf(layer, place)}: `, field),
+      make("button", { class: "action" }, "Check"),
+      makeButton("Show it", show, { class: "action" }),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const fault = judge(network, kind, layer, place, field.valueAsNumber);
+      answer.textContent = fault;
+      bring(form);
+      if (fault) return;
+      open();
+      view.say(`Right. ${this.describeNext(view)}`);
+    });
+    return form;
+  }
+}

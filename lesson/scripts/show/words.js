@@ -1,0 +1,55 @@
+// Writes what a page says about a network: the parts of a step, and numbers as texts.
+
+import { writeMinus } from "../../../pipeline/reports/scripts/show/dom.js";
+import { findLoss } from "../compute/sums.js";
+
+export const PHASES = ["forward", "error", "back", "update"]; // of a step
+const LARGE = 1e6; // from here on a number shows only that the steps are too long
+const SMALL = 1e-9; // and below this it is 0
+
+// Returns a number with four significant digits, at most three of them after the decimal point.
+// Smaller numbers get one significant digit.
+export function format(value) {
+  if (!(Math.abs(value) < LARGE)) return "too large";
+  if (Math.abs(value) < SMALL) return "0";
+  const rounded = Number(Number(value.toPrecision(4)).toFixed(3));
+  return writeMinus(rounded || Number(value.toPrecision(1)));
+}
+
+export const isDiverged = (network) => !(findLoss(network) < LARGE);
+
+// Returns the class that gives a number its colour.
+export const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
+
+export const isHidden = ({ weights }, layer) => layer > 0 && layer < weights.length;
+
+// Returns whether the ReLU cuts the sum of a place.
+export const isInactive = (network, layer, place) =>
+  isHidden(network, layer) && !(network.sums[layer][place] > 0);
+
+// Says what to press first.
+export const invite = ({ home }) =>
+  home ? "Drag the dot along the curve." : "Press a number to see what it is made of.";
+
+const SAYS = {
+  forward: () =>
+    "Each unit adds up its inputs times their weights, and passes on what is above 0. " +
+    "Each score is a sum of this kind, too.",
+  error: (network) =>
+    "The error signal of a score is the score minus its target. " +
+    `The loss is half the sum of their squares, ${format(findLoss(network))}.`,
+  back: ({ inactive }) =>
+    "The error signals go back through the same weights, and add up in each unit. " +
+    (inactive
+      ? "With the slip, an inactive unit lets them through, too."
+      : "An inactive unit lets none through."),
+  update: (network, before) => {
+    const [old, now] = [before, network].map(({ weights }) => weights.flatMap((all) => [...all]));
+    const moved = now.filter((weight, at) => weight !== old[at]).length;
+    const [first, last] = [before, network].map((each) => format(findLoss(each)));
+    return `Weights that have moved: ${moved} of ${now.length}. The loss was ${first}, and is now ${last}.`;
+  },
+};
+
+// Says what happens in a part of a step of a small network. before: the network before an update.
+export const describe = (network, phase, before) => SAYS[phase](network, before);

@@ -1,0 +1,429 @@
+"""The lesson in an offline browser: draw, train, predict, compare."""
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from lesson.assets import FOLDER
+from pipeline.network import compiled
+from tests import pages
+from tests.lesson.test_builder import write_lesson
+from tests.pages import SEVEN, open_page
+
+browser = pages.browser
+pytestmark = pages.pytestmark
+
+SIZES = [(390, 844), (568, 320), (640, 400)]  # of screens
+REFUSE_STORAGE = """for (const name of ["localStorage", "sessionStorage"])
+    Object.defineProperty(window, name, {
+        get() { throw new DOMException("refused", "SecurityError"); },
+    });"""
+# Trains ten more of each, and presses Stop after two of them.
+STOP_AFTER_TWO = """() => new Promise((done) => {
+    const state = document.querySelector(".state");
+    new MutationObserver(() => {
+        if (!state.textContent.startsWith("2 of 20")) return;
+        document.querySelector(".dots .stop").click();
+        done(state.textContent);
+    }).observe(state, { childList: true });
+    document.querySelector(".more").click();
+})"""
+FIND_OPEN = """(all) => all.map((each, i) => (each.open ? i : -1))
+    .filter((i) => i >= 0)"""
+PRINT_NOTHING = "window.print = () => {};"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A lesson with trainings of ten epochs."""
+    return write_lesson(tmp_path_factory.mktemp("lesson"), epochs=10)
+
+
+class Lesson(pages.Page):
+    """The parts of a lesson, and what a pupil does with them."""
+
+    def __init__(self, page):
+        super().__init__(page)
+        self.slip = self.field("learn when inactive (>=)").first
+        self.seed = self.field("seed")
+        self.rows = self.part("sheet tbody tr")
+        self.questions = self.part("prediction")
+        self.state = self.part("state")
+
+    def choose(self, i, choice=1):
+        """Predict: choose one of the answers to a question."""
+        self.questions.nth(i).locator("summary").nth(choice).click()
+
+    def find_open(self, i):
+        """Return which choices of a question are open."""
+        choices = self.questions.nth(i).locator("details")
+        return choices.evaluate_all(FIND_OPEN)
+
+    def train_once(self, seed=1):
+        self.seed.fill(str(seed))
+        self.press("Train")
+        expect(self.part("outcome")).to_contain_text("Trained from a new start")
+
+    def copy(self):
+        """Copy all dots, and return the line."""
+        self.press("Copy my dots")
+        return self.field("One line for all your dots").input_value()
+
+    def read_setting(self):
+        """Return what the lines of the page's dots begin with."""
+        return self.part("pasted").get_attribute("placeholder")[:8]
+
+    def paste(self, *lines):
+        self.unfold()
+        self.part("pasted").fill("\n".join(lines))
+
+
+def open_lesson(browser, path, *arguments, **options):
+    return open_page(browser, path, *arguments, kind=Lesson, **options)
+
+
+def read_dots(line):
+    """Return the accuracies of a copied line: with the slip and without, by seed."""
+    kinds = (re.findall(r"(\d+)=([\d.]+)", kind) for kind in line.split(" without"))
+    return [{int(seed): float(value) for seed, value in kind} for kind in kinds]
+
+
+def measure(sample, seed, inactive):
+    """Return the accuracy on validation images that helpers and compiled give."""
+    weights = pages.compute_weights(sample, 10, seed, relu_grad_inactive=inactive)
+    images, labels = (sample[name][1000:2000] for name in ("x_train", "y_train"))
+    return compiled.evaluate(images, labels, weights, 255.0)[1]
+
+
+def test_a_lesson_is_accessible_and_fits_the_screen(browser, path):
+    with open_lesson(browser, path) as lesson:
+        lesson.check_print()
+        lesson.choose(0)
+        lesson.train_once()
+        lesson.slip.uncheck()
+        lesson.train_once()
+        lesson.paste(lesson.copy(), "Good morning")
+        lesson.check_look()
+        lesson.page.set_viewport_size({"width": 320, "height": 844})
+        assert lesson.page.evaluate(pages.FITS)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_answer_to_a_press_is_on_the_screen(browser, path, size):
+    width, height = size
+    with open_lesson(browser, path, width) as lesson:
+        lesson.page.set_viewport_size({"width": width, "height": height})
+
+        def see(*parts):
+            for part in parts:
+                expect(part).to_be_in_viewport(ratio=1)
+
+        lesson.draw()
+        lesson.pad.evaluate("(pad) => pad.scrollIntoView()")
+        see(lesson.pad, lesson.part("reads"))
+        pad, reads = lesson.pad.bounding_box(), lesson.part("reads").bounding_box()
+        assert pad["y"] + pad["height"] <= reads["y"]
+        lesson.choose(0)
+        for is_on in (True, False):
+            lesson.slip.set_checked(is_on)
+            lesson.train_once()
+            see(lesson.part("outcome"), *lesson.part("compared p:not([hidden])").all())
+        for name in ("Train ten more of each", "Stop", "Copy my dots"):
+            lesson.within("dots").press(name)
+            see(lesson.state)
+        for i, name in ((1, "one-weight"), (2, "a-chain"), (4, "the-real-step")):
+            lesson.choose(i)
+            stop = lesson.within(name)
+            stop.part("update").filter(visible=True).press("Enter")
+            see(stop.part("says").filter(has_text="moved"))
+        paper = lesson.within("on-paper")
+        paper.part("place").nth(4).press("Enter")
+        paper.field("Your value for unit 2:").fill("5")
+        paper.press("Check")
+        see(paper.part("ask p"), paper.part("ask input"))
+
+
+def test_each_training_reads_the_drawing_and_is_a_dot_that_is_copied(
+    browser, path, sample
+):
+    with open_lesson(browser, path) as lesson:
+        lesson.draw_with_keys()
+        assert lesson.read_answer().startswith("This network reads 7")
+        expect(lesson.part("compared")).to_be_hidden()
+        expect(lesson.part("accuracy polyline[points]")).to_have_count(0)
+        lesson.train_once(seed=5)
+        strip = lesson.part("strip li span")
+        expect(strip).to_have_text(["0", "1", "2", "3", "5", "8", "10"])
+        first = lesson.part("with-number")
+        expect(first).to_have_text(f"{measure(sample, 5, 1):.1%}".replace("%", " %"))
+        expect(lesson.part("luck")).to_be_hidden()
+        lesson.choose(0)
+        lesson.slip.uncheck()
+        lesson.train_once(seed=5)
+        expect(lesson.part("luck")).to_contain_text("Is it luck?")
+        expect(lesson.part("accuracy polyline[points]")).to_have_count(2)
+        expect(lesson.part("dots .dot")).to_have_count(2)
+        line = lesson.copy()
+        assert read_dots(line) == [{5: measure(sample, 5, kind)} for kind in (1, 0)]
+        expect(lesson.state).to_have_text("Copied.")
+        lesson.unfold()
+        lesson.part("pasted").press("Control+V")
+        expect(lesson.part("pasted")).to_have_value(line)
+        lesson.seed.fill("6")
+        expect(first).to_have_text("?")
+
+
+def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
+    browser, path, sample
+):
+    with open_lesson(browser, path) as lesson:
+        expect(lesson.button("Train ten more of each")).to_be_hidden()
+        lesson.train_once()
+        lesson.choose(0)
+        lesson.root.get_by_role("link", name="switch to >").click()
+        expect(lesson.slip).not_to_be_checked()
+        expect(lesson.slip).to_be_in_viewport()
+        lesson.train_once()
+        lesson.page.evaluate(STOP_AFTER_TWO)
+        expect(lesson.state).to_have_text("Stopped after 2 of 20.")
+        assert [[*kind] for kind in read_dots(lesson.copy())] == [[1, 2], [1, 2]]
+        for said in ("18 trained.", "All dots of the 10 seeds after 1 are there."):
+            lesson.press("Train ten more of each")
+            expect(lesson.state).to_have_text(said)
+        ours, others = read_dots(lesson.copy())
+        assert [*ours] == [*others] == [*range(1, 12)]
+        assert ours[11] == measure(sample, 11, 1)
+        assert others[11] == measure(sample, 11, 0)
+        low, high = min(others.values()), max(ours.values())
+        assert low > high  # of these seeds
+        apart = 100 * (np.mean([*others.values()]) - np.mean([*ours.values()]))
+        says = lesson.part("dots .says")
+        expect(says).to_contain_text(f"means lie {apart:.1f} percentage points apart")
+        gap = f"{100 * (low - high):.1f} points lie between them"
+        expect(says).to_contain_text(f"do not overlap: {gap}")
+        for kind in ("with", "without"):
+            expect(lesson.part(f"dots .dot.{kind}")).to_have_count(11)
+
+
+def test_a_link_sets_seed_and_switch_and_says_so_where_they_stand(browser, path):
+    with open_lesson(browser, path) as lesson:
+        lesson.page.goto(f"{path.as_uri()}#seed=700&slip=off")
+        said = lesson.part("from-link")
+        expect(said).to_contain_text("Seed 700, with >:")
+        expect(lesson.part("pasted")).to_be_visible()
+        expect(said).to_be_in_viewport()
+        expect(lesson.seed).to_have_value("700")
+        expect(lesson.slip).not_to_be_checked()
+        bar = lesson.part("lesson-bar")
+        expect(bar.locator("[aria-current]")).to_have_text("2 Train")
+        bar.get_by_role("link", name="4 A chain").click()
+        expect(bar.locator("[aria-current]")).to_have_text("4 A chain")
+        expect(lesson.seed).to_have_value("700")
+        lesson.seed.fill("701")
+        expect(said).to_be_hidden()
+        lesson.page.reload()
+        expect(lesson.seed).to_have_value("701")
+        for wrong in ("", "-1", "1.5", "4294967296"):
+            lesson.seed.fill(wrong)
+            lesson.press("Train")
+            expect(lesson.seed).to_be_focused()
+            expect(lesson.part("outcome")).to_contain_text("trains in this browser")
+
+
+def test_the_first_choice_that_is_pressed_is_the_prediction(browser, path):
+    """It opens, the right choice opens too, and the rest of the stop appears."""
+    with open_lesson(browser, path) as lesson:
+        count = lesson.questions.count()
+        assert lesson.rows.count() == count >= 5
+        for i, question in enumerate(lesson.questions.all()):
+            below = question.locator("xpath=following-sibling::*").first
+            predicted, outcome, mark = lesson.rows.nth(i).locator("td").all()
+            expect(below).to_be_hidden()
+            expect(outcome).to_have_text("")
+            lesson.choose(i)
+            expect(below).to_be_visible()
+            choices = question.locator("details")
+            is_right = "right" in choices.nth(1).get_attribute("class")
+            assert len(lesson.find_open(i)) == (1 if is_right else 2)
+            expect(question.locator(".chosen[open]")).to_have_count(1)
+            expect(question.locator(".right[open]")).to_have_count(1)
+            said = choices.nth(1).locator("summary").text_content()
+            expect(predicted).to_have_text(said)
+            expect(outcome).to_contain_text("Right.")
+            expect(mark).to_have_text("✓ right" if is_right else "✗ wrong")
+            lesson.choose(i, 0)
+            expect(predicted).to_contain_text("(b)")
+
+
+def test_a_filled_sheet_prints_on_one_page_alone(browser, path):
+    with open_lesson(browser, path) as lesson:
+        page = lesson.page
+        for i in range(lesson.questions.count()):
+            lesson.choose(i)
+        lesson.train_once()
+        page.evaluate(PRINT_NOTHING)
+        for size in ("A4", "Letter"):
+            lesson.press("Print my sheet")
+            page.emulate_media(media="print")
+            visible = page.locator("main > *").filter(visible=True)
+            expect(visible).to_have_class("sheet")
+            page.emulate_media(media="null")
+            printed = page.pdf(format=size, prefer_css_page_size=True)
+            assert pages.count_pages(printed) == 1
+        page.once("dialog", lambda dialog: dialog.accept())
+        lesson.press("Begin again")
+        expect(lesson.part("dots .dot")).to_have_count(0)
+        expect(lesson.part("sheet td").filter(has_text=re.compile("."))).to_have_count(
+            0
+        )
+        assert lesson.find_open(0) == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_page_of_a_lesson_to_print_fits_one_sheet(browser, number):
+    with open_lesson(browser, FOLDER / f"worksheet-{number}.html") as lesson:
+        printed = lesson.page.pdf(prefer_css_page_size=True)
+        assert pages.count_pages(printed) == 1
+        assert lesson.find_violations() == []
+
+
+def test_two_tabs_and_a_reload_lose_no_answer_dot_or_drawing(browser, path):
+    with open_lesson(browser, path) as lesson:
+        tab = lesson.page.context.new_page()
+        tab.goto(path.as_uri())
+        other = Lesson(tab)
+        lesson.draw(SEVEN)
+        drawn = lesson.read_answer()
+        other.draw([[(0.5, 0.2), (0.5, 0.8)]])
+        lesson.choose(0, 2)
+        other.choose(1, 0)
+        lesson.train_once(seed=3)
+        other.train_once(seed=4)
+        for each in (lesson, other):
+            expect(each.part("dots .dot")).to_have_count(2)
+        lesson.page.reload()
+        for each in (lesson, other):
+            for i, choice in ((0, 2), (1, 0)):
+                chosen = each.questions.nth(i).locator("details").nth(choice)
+                expect(chosen).to_have_class(re.compile("chosen"))
+            expect(each.part("dots .dot")).to_have_count(2)
+            assert [[*kind] for kind in read_dots(each.copy())] == [[3, 4], []]
+        expect(lesson.part("reads")).to_have_text(drawn)
+        assert other.read_answer() != drawn
+        tab.close()
+
+
+def test_a_browser_that_stores_nothing_forgets_only_when_the_page_closes(browser, path):
+    with open_lesson(browser, path) as lesson:
+        lesson.page.add_init_script(REFUSE_STORAGE)
+        lesson.page.reload()
+        lesson.choose(0)
+        expect(lesson.rows.first).to_contain_text("Right.")
+        lesson.train_once()
+        expect(lesson.part("dots .dot")).to_have_count(1)
+        lesson.page.reload()
+        expect(lesson.part("dots .dot")).to_have_count(0)
+
+
+def write_class(setting, count):
+    """Return the lines of a class, and its accuracies by kind."""
+    rng = np.random.default_rng(1)
+    means = {"with": 0.8, "without": 0.85}
+    groups = {
+        kind: (mean * 1000 + rng.integers(-30, 31, count)) / 1000
+        for kind, mean in means.items()
+    }
+    lines = [
+        f"[09:41] Pupil {i}: {setting} with {i}00={ours} without {i}00={others}, 2 dots"
+        for i, (ours, others) in enumerate(zip(*groups.values(), strict=True), 1)
+    ]
+    return lines, groups
+
+
+def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
+    browser, path
+):
+    with open_lesson(browser, path) as lesson:
+        setting = lesson.read_setting()
+        lines, groups = write_class(setting, 50)
+        stray = {
+            "Good morning": "has no dots",
+            lines[0].replace(setting, "00000000"): "another setting",
+            lines[1].split(" without")[0]: "has no dots",
+            lines[2].replace("with 300", "with 99=0.9 300"): "not have all",
+            lines[3]
+            .replace("without", "without 98=80", 1)
+            .replace("2 dots", "3 dots"): "impossible accuracy",
+            "lesson.html#seed=5&validation_accuracy=0.1": "has no dots",
+            re.sub("500=[0-9.]+", "500=0.1", lines[4]): "another accuracy",
+        }
+        lesson.paste(*lines[:20], *stray, *lines[20:], lines[0], "")
+        refused = lesson.part("refused li")
+        expect(refused).to_have_count(len(stray))
+        for i, (item, reason) in enumerate(
+            zip(refused.all(), stray.values(), strict=True)
+        ):
+            expect(item).to_contain_text(f"Line {21 + i}, ")
+            expect(item).to_contain_text(reason)
+        expect(lesson.part("class .dot")).to_have_count(100)
+        says = lesson.part("class .says")
+        for kind, group in groups.items():
+            ends = f"from {100 * group.min():.1f} % to {100 * group.max():.1f} %"
+            words = f"50 {kind} the slip: {ends}, mean {100 * group.mean():.1f} %"
+            expect(says).to_contain_text(words)
+        among = np.sum(groups["with"] >= groups["without"].min())
+        assert among > 0
+        words = f"overlap: {among} of 50 dots with the slip reach the lowest dot "
+        expect(says).to_contain_text(words)
+        lesson.page.reload()
+        expect(lesson.part("class .dot")).to_have_count(100)
+
+
+def make_touch(page):
+    """Return a function that puts fingers on the screen, or lifts them."""
+    send = page.context.new_cdp_session(page).send
+
+    def touch(kind, *places):
+        fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    return touch
+
+
+def test_a_finger_drags_a_weight(browser, path):
+    with open_lesson(browser, path, has_touch=True) as lesson:
+        stop, touch = lesson.within("one-weight"), make_touch(lesson.page)
+        stop.part("curve").first.scroll_into_view_if_needed()
+        box = stop.part("now").first.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        touch("touchStart", (x, y))
+        for step in range(10):
+            touch("touchMove", (x + 10 * step, y))
+        touch("touchEnd")
+        assert float(stop.part("weight").first.text_content()) > 0.5
+
+
+def test_a_finger_draws_and_does_not_scroll(browser, path):
+    with open_lesson(browser, path, has_touch=True) as lesson:
+        page, touch = lesson.page, make_touch(lesson.page)
+        box = lesson.pad.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8
+        touch("touchStart", (x, y))
+        for step in range(15):
+            touch("touchMove", (x, y - 10 * step))
+        touch("touchEnd")
+        assert lesson.read_answer().startswith("This network reads")
+        assert page.evaluate("scrollY") == 0
+        lesson.press("Undo")
+        assert lesson.read_answer() == "Nothing is drawn yet."
+
+
+def test_without_scripts_answers_open_and_nothing_dead_is_shown(browser, path):
+    with open_lesson(browser, path, java_script_enabled=False) as lesson:
+        lesson.choose(0, 0)
+        reason = lesson.questions.first.get_by_text("No.")
+        expect(reason.filter(visible=True)).to_have_count(1)
+        dead = lesson.root.locator("button, input, select, textarea, canvas")
+        expect(dead.filter(visible=True)).to_have_count(0)
