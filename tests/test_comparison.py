@@ -136,8 +136,9 @@ def test_two_networks_are_judged_by_the_images_that_one_alone_reads(
         data=replace(compared.data, y_test=labels),
     )
     verdict = comparison.describe_verdict(compared)
-    assert verdict.startswith(names)
+    assert verdict.startswith(f"**{names}")
     assert f"{shares} of 100 test images" in verdict
+    assert f"A alone {only[0]} and B alone {only[1]}" in verdict
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_two_sweeps_are_judged_by_their_interval(pair, second, begin):
         folders = dict.fromkeys(table.index, compared.networks[letter])
         sides[letter] = comparison.Side(letter.lower(), folders, table)
     verdict = comparison.describe_verdict(replace(compared, sides=sides))
-    assert verdict.startswith(begin)
+    assert verdict.startswith(f"**{begin}")
     points = 100 * (np.mean(second) - (0.80 + 0.80 + 0.81) / 3)
     assert f"{points:+.2f} percentage points (95 %" in verdict
 
@@ -211,7 +212,7 @@ def test_the_page_begins_with_the_verdict_and_shows_what_differs(
     assert list(path.parent.iterdir()) == [path]
     page, tables = read_page(path)
     assert page.title.text == page.h1.text == "relu_grad_inactive 1 or 0"
-    verdict = page.select_one(".verdict strong").text.replace("\xa0", " ")
+    verdict = page.select_one(".verdict").text.replace("\xa0", " ").strip()
     assert verdict in caplog.messages
     headings = [each.text for each in page.select(".report h2")]
     assert headings == ["Which is better?", "What differs", "The metrics"]
