@@ -16,7 +16,7 @@ NOTEBOOKS := $(shell sed -n 's/^| \[\([a-z0-9_]*\)\](\1\.ipynb) .*/notebooks\/\1
 	notebooks/README.md)
 # Tests that need neither a browser, a cluster nor a notebook.
 UNITS := tests/network tests/images tests/results tests/records \
-	$(patsubst %,tests/test_%.py,digests helpers parameters records) tests/sweeps/test_definition.py
+	$(patsubst %,tests/test_%.py,digests helpers imports parameters records) tests/sweeps/test_definition.py
 # Jupyter refuses to run as root, as in a container, unless this option allows it.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 

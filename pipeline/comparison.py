@@ -201,7 +201,7 @@ def describe_verdict(comparison: Comparison) -> str:
     names = [f"{letter} (`{side.name}`)" for letter, side in comparison.sides.items()]
     if first.equals(second):
         pair = " and ".join(names)
-        return f"{pair} are identical: their weights and their metrics are equal."
+        return f"**{pair} are identical**: their weights and their metrics are equal."
     if comparison.has_seeds:
         row = estimate_difference(first["test_accuracy"], second["test_accuracy"])
         low, high = row["low"], row["high"]
@@ -228,15 +228,17 @@ def describe_verdict(comparison: Comparison) -> str:
         )
         count = f"{images:,} test images"
         records = [folder.read_record() for folder in comparison.networks.values()]
-        seeds = " and ".join(str(each.parameters.seed) for each in records)
-        correct = f"A classifies {a} and B {b} of {count} correctly"
+        seeds = sorted({str(each.parameters.seed) for each in records})
+        which = f"seed{'s' if len(seeds) > 1 else ''} {' and '.join(seeds)}"
         if comparison.left_out:
-            seeds += f"; {comparison.left_out} others are left out"
-        numbers = f"{correct} (seeds {seeds})"
+            which += f"; {comparison.left_out} others are left out"
+        correct = f"A classifies {a} and B {b} of {count} correctly"
+        alone = f"A alone {only_a:,} and B alone {only_b:,}"
+        numbers = f"{correct}, {alone} ({which})"
     leading, other = reversed(names) if b_leads else names
     if is_sure:
-        return f"{leading} is better than {other}, {holds}: {numbers}."
-    return f"{cause} may explain how {leading} differs from {other}: {numbers}."
+        return f"**{leading} is better than {other}**, {holds}: {numbers}."
+    return f"**{cause} may explain how {leading} differs from {other}**: {numbers}."
 
 
 def describe_seeds(comparison: Comparison) -> str:

@@ -7,10 +7,12 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from contextlib import redirect_stderr, redirect_stdout
@@ -25,7 +27,8 @@ from filelock import FileLock
 from pipeline import __main__
 from pipeline.paths import ROOT
 
-PATIENCE = 300  # seconds until what does not answer or end fails a test
+# Seconds until what does not answer or end fails a test; faulthandler waits longer.
+PATIENCE = 200
 # The commands of the README, each of which makes a folder.
 COMMANDS = {
     "default": ["run", "--run-dir"],
@@ -150,6 +153,23 @@ def start(
     )
 
 
+def wait_for(pattern, stream):
+    """Read lines until one has the pattern, and return its group, if it has one."""
+    found = []
+
+    def read():
+        for line in stream:
+            if match := re.search(pattern, line):
+                found.append(match[match.lastindex or 0])
+                return
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(PATIENCE)
+    assert found, f"{pattern} was not written"
+    return found[0]
+
+
 class Command:
     """A command in a process of its own.
 
@@ -256,16 +276,16 @@ class Project:
         return start(*words, cwd=self.path, environment=environment)
 
     def run(self, *words):
-        """Carry out a command; return its exit code and all that it writes."""
+        """Carry out a command; return its exit code and all that it writes.
+
+        If the process dies, errors.txt says why.
+        """
         if not self.process:
             log = (self.path / "errors.txt").open("w")
             pipes = {"stdin": subprocess.PIPE, "stderr": log}
             self.process = start(cwd=self.path, module="tests.commands", **pipes)
         print(json.dumps([*map(str, words)]), file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        # Otherwise the process has died, and the file says why.
-        assert line.startswith("["), (words, line, self.path / "errors.txt")
-        code, output, errors = json.loads(line)
+        code, output, errors = json.loads(wait_for(r"^\[.*", self.process.stdout))
         return code, output + errors
 
     def run_python(self, *words, **environment):
@@ -276,6 +296,7 @@ class Project:
             env=make_environment(self.path) | environment,
             capture_output=True,
             text=True,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -283,7 +304,7 @@ class Project:
     def end(self):
         """End the process that carries out the commands."""
         if self.process:
-            self.process.communicate()
+            self.process.communicate(timeout=PATIENCE)
             self.process = None
 
 

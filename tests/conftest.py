@@ -8,7 +8,15 @@ from PIL import Image
 
 from pipeline.images import data
 from pipeline.paths import ROOT
-from tests.commands import COMMANDS, MIDWAY, Project, call, make_once, make_run
+from tests.commands import (
+    COMMANDS,
+    MIDWAY,
+    PATIENCE,
+    Project,
+    call,
+    make_once,
+    make_run,
+)
 
 EPOCH = {
     "train_error": 0.5,
@@ -92,7 +100,7 @@ class Gate(socket.socket):
 @pytest.fixture(scope="module")
 def gate():
     with Gate() as gate:
-        gate.settimeout(300)
+        gate.settimeout(PATIENCE)
         gate.bind(("127.0.0.1", 0))
         gate.listen()
         gate.port = str(gate.getsockname()[1])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from playwright.sync_api import expect
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.files import atomic_write
 from tests import pages
+from tests.commands import wait_for
 from tests.lesson.test_small_network import ON_PAPER
 
 browser = pages.browser
@@ -48,28 +50,34 @@ def write_notebook(path, *sources):
     nbformat.write(node, path)
 
 
+def read_command(options):
+    """Return the command of `make lab`, which another Python may carry out."""
+    make = ["make", "-n", "-o", ".venv/lab", "lab", f"OPTIONS={options}"]
+    command = subprocess.check_output(make, cwd=ROOT, text=True)
+    _, *words = shlex.split(command.replace("\\\n", ""))
+    return [sys.executable, "-m", "jupyter", *words]
+
+
 @pytest.fixture(scope="module")
 def lab(browser, runs, tmp_path_factory):
     """A JupyterLab as `make lab` starts it, with copies of notebooks, and its tab."""
     folder = tmp_path_factory.mktemp("lab")
     settings = tmp_path_factory.mktemp("settings")
     write_notebooks(folder, runs / "default")
+    (folder / ".jupyter").symlink_to(ROOT / ".jupyter")
     quiet = b'{"fetchNews": "false", "checkForUpdates": false}'
     atomic_write(settings / SETTINGS, quiet)
     names = "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR"
     environment = {name: f"{settings}/{name}" for name in (*names, "IPYTHONDIR")}
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(settings)
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
-    command += ["--ip=127.0.0.1", "--port=0", "--IdentityProvider.token=test"]
-    command += [f"--LabApp.app_settings_dir={ROOT / '.jupyter'}"]
     options = {"cwd": folder, "env": os.environ | environment, "text": True}
+    command = read_command("--no-browser --port=0")
     with subprocess.Popen(command, stderr=subprocess.PIPE, **options) as server:
         try:
-            line = next(line for line in server.stderr if "http://127.0.0.1" in line)
-            address = re.search("http://[^/]+", line)[0]
+            address = wait_for(r"http://127\.0\.0\.1:\S+", server.stderr)
             with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
                 page.set_default_timeout(pages.PATIENCE)
-                yield Lab(page, f"{address}/lab/tree")
+                yield Lab(page, *re.split(r"/lab.*\?", address))
         finally:
             server.terminate()
 
@@ -77,12 +85,12 @@ def lab(browser, runs, tmp_path_factory):
 class Lab:
     """A tab with JupyterLab."""
 
-    def __init__(self, page, address):
-        self.page = page
-        self.address = address
+    def __init__(self, page, address, token):
+        self.page, self.address, self.token = page, address, token
 
     def open(self, stem):
-        self.page.goto(f"{self.address}/{stem}.ipynb?reset&token=test")
+        place = f"{self.address}/lab/tree/{stem}.ipynb"
+        self.page.goto(f"{place}?reset&{self.token}")
         self.page.get_by_text(IDLE).wait_for()
 
     def choose(self, *items):

@@ -23,7 +23,7 @@ from tests.commands import make_options
 from tests.test_project import find_blocks
 
 VALUES = {"num_samples": 200, "num_validation": 50, "epochs": 4, "hidden_size": 12}
-VALUES |= {"seed": 14, "source": "few.npz"}
+VALUES |= {"seed": 14, "batch_size": 8, "source": "few.npz"}
 OPTIONS = make_options(VALUES)
 METRICS = ("train_error", "train_accuracy", "test_error", "test_accuracy")
 
@@ -46,7 +46,7 @@ def train(path, few):
     rng, input_rng = own.generators(14)
     weights = own.initial_weights(rng, 12)
     for _ in range(4):
-        trained = own.train_epoch(images, labels, weights, rng, input_rng)
+        trained = own.train_epoch(images, labels, weights, rng, input_rng, batch_size=8)
     return [*trained, *own.evaluate(few.x_test, few.y_test, weights)]
 
 

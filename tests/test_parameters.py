@@ -9,21 +9,24 @@ from pipeline.parameters import Parameters
 ORIGINAL = {"num_samples": 1000, "normalisation": 255, "hidden_size": 40, "epochs": 100}
 ORIGINAL |= {"learning_rate": 0.005, "learning_rate_decay": 1, "batch_size": 1}
 ORIGINAL |= {"dropout_rate": 0.5, "input_dropout_rate": 0, "relu_grad_inactive": 1}
-# The smallest and the largest value of each number, and values just outside.
-ENDS = {
-    "num_samples": ([1, 10**9], [0, 10**9 + 1]),
-    "num_validation": ([0, 10**9], [-1, 10**9 + 1]),
-    "normalisation": ([1e-9, 1e9], [0.0, float("inf")]),
-    "hidden_size": ([1, 10**6], [0, 10**6 + 1, 40.0]),
-    "learning_rate": ([1e-9, 1e9], [0.0, float("nan")]),
-    "learning_rate_decay": ([1e-9, 1.0], [0.0, 1.001]),
-    "epochs": ([1, 100_000], [0, 100_001, None]),
-    "dropout_rate": ([0.0, 0.999], [-0.1, 1]),
-    "input_dropout_rate": ([0.0, 0.999], [-0.1, 1]),
-    "relu_grad_inactive": ([0, 1], [2, True]),
-    "batch_size": ([1, 10**6], [0, 10**6 + 1, "4"]),
-    "seed": ([0, 2**32 - 1], [-1, 2**32]),
+# The smallest and the largest value of each number, or values just outside.
+INTEGERS = {
+    "num_samples": (1, 10**9),
+    "num_validation": (0, 10**9),
+    "hidden_size": (1, 10**6),
+    "epochs": (1, 100_000),
+    "relu_grad_inactive": (0, 1),
+    "batch_size": (1, 10**6),
+    "seed": (0, 2**32 - 1),
 }
+NUMBERS = {  # the ends, and values that are outside
+    "normalisation": (1e-9, 1e9, 0.0, float("inf")),
+    "learning_rate": (1e-9, 1e9, 0.0, float("nan")),
+    "learning_rate_decay": (1e-9, 1.0, 0.0, 1.001),
+    "dropout_rate": (0.0, 0.999, -0.1, 1),
+    "input_dropout_rate": (0.0, 0.999, -0.1, 1),
+}
+KINDS = {"hidden_size": 40.0, "epochs": None, "relu_grad_inactive": True}
 
 
 def test_defaults_are_the_originals():
@@ -32,11 +35,15 @@ def test_defaults_are_the_originals():
 
 
 def test_each_number_has_its_range():
-    assert ENDS.keys() == set(parameters.NAMES) - {"source"}
-    for name, (inside, outside) in ENDS.items():
-        for value in inside:
+    ranges = {
+        name: (*ends, ends[0] - 1, ends[1] + 1) for name, ends in INTEGERS.items()
+    }
+    ranges |= NUMBERS
+    assert ranges.keys() == set(parameters.NAMES) - {"source"}
+    for name, (low, high, *outside) in ranges.items():
+        for value in (low, high):
             assert getattr(parameters.from_values({name: value}), name) == value
-        for value in outside:
+        for value in (*outside, KINDS.get(name, "4")):
             with pytest.raises(InvalidInput, match=f"{name} is {value!r}, but must be"):
                 parameters.from_values({name: value})
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import paths
 from pipeline.paths import ROOT
-from tests.commands import Project, make_options
+from tests.commands import PATIENCE, Project, make_options
 from tests.conftest import write_pictures
 
 SMALL = {"num_samples": 20, "num_validation": 5, "epochs": 1, "hidden_size": 3}
@@ -35,7 +35,7 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_pat
 
     def run(*words, code=0):
         process = project.start(*words, HOME=str(home))
-        out, errors = process.communicate()
+        out, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, out + errors
 
     sizes = SMALL | {"source": "../../pictures"}

@@ -96,12 +96,16 @@ def test_links_lead_to_files_and_anchors(path):
         assert not anchor or anchor in list_anchors(linked), target
 
 
-@pytest.mark.parametrize("command", find_commands())
-def test_command_exists(command):
+def find_tools():
+    """Return click's commands, each by the words with which it begins."""
     tools = {"dask scheduler": dask_scheduler.main, "dask worker": dask_worker.main}
     for name, each in main.commands.items():
         tools[f"python -m pipeline {name}"] = each
-    for name, tool in tools.items():
+    return tools
+
+
+def check_command(command):
+    for name, tool in find_tools().items():
         if f"{command} ".startswith(f"{name} "):
             arguments = shlex.split(command.removeprefix(name), comments=True)
             # Raises click's error if the arguments are wrong.
@@ -114,6 +118,13 @@ def test_command_exists(command):
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M)
     paths = [word for word in words if re.match("(tests|notebooks)/", word)]
     assert all((ROOT / path).exists() for path in paths)
+
+
+def test_the_commands_of_the_guides_exist():
+    commands = find_commands()
+    assert len(commands) > 20
+    for command in commands:
+        check_command(command)
 
 
 def test_make_clean_leaves_the_runs():

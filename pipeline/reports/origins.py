@@ -41,7 +41,7 @@ To check the results, get the project from where you got this folder, at the com
 The second command trains and evaluates again, and compares metrics, weights and
 answers. Its last line begins with "Reproduced" if all are equal. {record} has the
 parameters, and says how long the run took. The command takes the images from their
-source, so you need to send images with the folder only if they are your own.
+source or, if that is missing, from data.npz.
 
 Licences: the code MIT; MNIST Creative Commons Attribution-ShareAlike 3.0 (Yann LeCun,
 Corinna Cortes); Fashion-MNIST MIT (Zalando SE). Other images: as their author says.
@@ -66,6 +66,7 @@ SWEEP_README = README.format(
     files="""\
 report.html     the sweep as one page; begin here
 results.csv     a row for each point: parameters, metrics, time, error
+data.npz        a copy of the images, if they are your own
 helpers.py.txt  the code of the network
 sweep.ipynb     the notebook of the page, as it was executed
 sweep.json      the definition, the inputs, and what was evaluated on test images

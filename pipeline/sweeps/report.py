@@ -28,7 +28,7 @@ def describe_result(
     tested: pd.Series,
     images: int,
 ) -> str:
-    """Return a sentence with the test accuracy of a sweep, and how it was selected.
+    """Return sentences with the test accuracy of a sweep, and how sure it is.
 
     selected: the selected configuration, a row of the ranking.
     parameter_names: the parameters that vary between configurations.
@@ -36,24 +36,26 @@ def describe_result(
     tested: the test accuracy of each seed.
     images: the number of test images.
 
-    The sentence is Markdown. It says whether luck may have decided.
+    The sentences are Markdown. They say whether luck may have decided.
     """
     accuracy = format_percent(tested.mean(), images)
     values = describe_values(selected, parameter_names)
-    seeds = "one seed"
+    seeds = "with one seed"
     if len(tested) > 1:
-        low, high = format_percent(tested.min(), images), tested.max()
-        ends = f"{low.removesuffix(' %')} to {format_percent(high, images)}"
-        seeds = f"{len(tested)} seeds from {ends}"
+        low = format_percent(tested.min(), images).removesuffix(" %")
+        high = format_percent(tested.max(), images)
+        seeds = f"the mean of {len(tested)} seeds from {low} to {high}"
     interval = format_percent_interval(tested.mean(), images)
-    result = (
+    sentences = [
         f"**{accuracy}** of {images:,} test images classified correctly by "
-        f"**{values}** (95 % interval {interval}; {seeds})"
-    )
-    if len(ranking) == 1:
-        return f"{result}."
-    rank = f"the best of {len(ranking)} configurations by {metric.replace('_', ' ')}"
-    return f"{result}, {rank}{describe_luck(selected, ranking)}."
+        f"**{values}**, {seeds}.",
+        f"For the luck of these images alone, the 95 % interval is {interval}.",
+    ]
+    if len(ranking) > 1:
+        rank = f"the best of {len(ranking)} configurations"
+        luck = describe_luck(selected, ranking)
+        sentences.append(f"It is {rank} by {metric.replace('_', ' ')}{luck}.")
+    return " ".join(sentences)
 
 
 def describe_luck(selected: pd.Series, ranking: pd.DataFrame) -> str:
@@ -72,9 +74,10 @@ def describe_luck(selected: pd.Series, ranking: pd.DataFrame) -> str:
     others = others.dropna(subset="mean")  # without configurations that have no result
     count = sum((others["lowest"] <= high) & (others["highest"] >= low))
     if count:
-        ranges = f"over the seeds {count} of {len(ranking) - 1} other ranges"
-        return f"; luck may have decided, because {ranges} overlap with its own"
-    return ", and no range over seeds of another one overlaps with its own"
+        which = f"{count} of {len(ranking) - 1} others"
+        reason = f"over the seeds the ranges of {which} overlap with its own"
+        return f", but luck may have decided, because {reason}"
+    return ", and no range over the seeds of another one overlaps with its own"
 
 
 def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> list[str]:

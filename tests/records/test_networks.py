@@ -53,53 +53,33 @@ def test_without_the_cut_it_is_the_network_of_the_patch(sample, tmp_path):
         assert np.abs(matrix - expected).max() < 1e-12
 
 
-@pytest.mark.parametrize(("pull", "target"), [(4, 0.5), (2, 1), (1, 0.5)])
-def test_the_error_signal_of_a_score_is_its_pull_times_what_is_missing(
-    sample, pull, target
-):
-    image, label = sample["x_train"][:1], sample["y_train"][:1]
-    rng = np.random.RandomState(3)
-    before = helpers.initial_weights(rng, HIDDEN)
-    masks = helpers.dropout_mask(rng, (1, HIDDEN), 0.5)
-    pulls = pull * rng.randint(2, size=(1, 10)).astype(float)
-    assert 0 < np.count_nonzero(pulls) < 10
-    inputs = helpers.scale(image, 255)
-    hidden, scores = helpers.forward(inputs, before, masks)
-
-    signals = pulls * (scores - target * helpers.one_hot(label))
-    gradients = helpers.backward(
-        inputs, scores - signals, hidden, scores, before, masks, relu_grad_inactive=0
-    )
-    after = tuple(matrix.copy() for matrix in before)
-    options = {"pulls": pulls, "target": target, "learning_rate": 0.1}
-    networks.train_epoch(image, label, after, masks, up=0, down=0, **options)
-    for old, new, gradient in zip(before, after, gradients, strict=True):
-        assert np.abs(old - 0.1 * gradient - new).max() < 1e-15
+NAMES = "up alone", "down alone", "in fours"
+HALF = {"up": 0, "down": 0, "target": 0.5}
 
 
-@pytest.mark.parametrize("name", ["up alone", "down alone", "in fours"])
-def test_inactive_units_get_what_the_name_says(sample, name):
+@pytest.mark.parametrize("options", [*map(networks.NETWORKS.get, NAMES), HALF])
+def test_scores_pull_and_inactive_units_get_what_the_options_say(sample, options):
     images, labels = sample["x_train"][:COUNT], sample["y_train"][:COUNT]
     rng, _ = helpers.generators(3)
     first, second = helpers.initial_weights(rng, HIDDEN)
     masks = helpers.dropout_mask(rng, (COUNT, HIDDEN), 0.5)
+    pulls = rng.choice([0.0, 1.0, 4.0], (COUNT, 10))
     ours = first.copy(), second.copy()
-    options = networks.NETWORKS[name]
-    networks.train_epoch(images, labels, ours, masks, learning_rate=0.02, **options)
+    networks.train_epoch(
+        images, labels, ours, masks, pulls=pulls, learning_rate=0.02, **options
+    )
 
-    inputs, targets = helpers.scale(images, 255), helpers.one_hot(labels)
-    for v, target, mask in zip(inputs, targets, masks, strict=True):
-        is_active = v @ first > 0
+    targets = options.get("target", 1) * helpers.one_hot(labels)
+    alike = options.get("alike", 1)
+    inputs = helpers.scale(images, 255)
+    for v, target, mask, pull in zip(inputs, targets, masks, pulls, strict=True):
         hidden = np.maximum(0, v @ first) * mask
-        delta = hidden @ second - target
+        delta = pull * (hidden @ second - target)
         back = (second @ delta) * mask
-        if name == "in fours":
-            fours = (back * is_active).reshape(-1, 4).mean(axis=1)
-            back = np.repeat(fours, 4)
-        else:
-            # The sum changes by -0.02 * (v @ v) * back, so it rises where back < 0.
-            is_pushed = back < 0 if name == "up alone" else back > 0
-            back = back * (is_active | is_pushed)
+        # The sum changes by -0.02 * (v @ v) * back, so it rises where back < 0.
+        slope = np.where(back < 0, options["up"], options["down"])
+        back *= np.where(v @ first > 0, 1, slope)
+        back = back.reshape(-1, alike).mean(axis=1).repeat(alike)
         first -= 0.02 * np.outer(v, back)
         second -= 0.02 * np.outer(hidden, delta)
     for matrix, expected in zip(ours, (first, second), strict=True):

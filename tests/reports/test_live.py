@@ -23,6 +23,7 @@ from pipeline.records import RunRecord
 from pipeline.reports import live
 from pipeline.results.model import Model
 from pipeline.results.stage_folder import LabFolder
+from tests.commands import wait_for
 from tests.conftest import EPOCH, VALIDATED
 
 # The network of the lesson.
@@ -72,9 +73,7 @@ def run_node():
         def run(script, **given):
             line = json.dumps({"script": script, "given": given})
             print(line, file=node.stdin, flush=True)
-            answer = node.stdout.readline()
-            assert answer, "Node has ended: its error is in the captured output"
-            return json.loads(answer)
+            return json.loads(wait_for(".+", node.stdout))  # or stderr says why not
 
         yield run
 

@@ -2,7 +2,6 @@
 
 from ruamel.yaml import YAML
 
-from pipeline.execution.machine import collect_origin
 from pipeline.images import data
 from pipeline.paths import ROOT
 from pipeline.reports import origins
@@ -23,12 +22,3 @@ def test_the_authors_of_images_are_cited_whatever_their_file():
     assert f"version {citation['version']}" in project
     assert (ROOT / "LICENSE").read_text().startswith(f"{citation['license']} License")
     assert f"{citation['license']} licence" in project
-
-
-def test_each_place_is_named_once():
-    one = collect_origin()
-    other = one.model_copy(update={"processor": "another", "commit": None})
-    text = origins.describe_origins([one, other, one, None])
-    assert text.count(f"on {one.processor}, ") == 1
-    assert text.count("on another, ") == 1
-    assert "not recorded" in origins.describe_origins([None])

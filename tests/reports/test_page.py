@@ -213,7 +213,7 @@ def test_a_report_says_first_what_came_out_and_then_what_was_trained(report):
     assert report.h1.text == "40 hidden units, trained on 1,000 digits"
     result = " ".join(report.select_one("section").text.split())
     assert "85.00 % of 10,000 test images" in result
-    assert "95 % interval 84.29 to 85.69 %" in result
+    assert "95 % interval is 84.29 to 85.69 %" in result
     assert "differs from the original in relu_grad_inactive 0" in result
     assert not report.select(".compared")  # it is not meant to be equal
     values = [each.text.split()[0] for each in report.select(".values dt")]
@@ -292,10 +292,9 @@ def test_a_report_names_its_machine_and_reading_a_run_changes_no_record(runs, pi
     assert pipeline("report", runs / "default").returncode == 0
     assert folder.record_path.read_bytes() == before
     html = parse(folder.report_path.read_text())
+    facts += ["Creative Commons Attribution-ShareAlike 3.0", "under the MIT licence"]
     section = html.select_one("#made").text
     assert [fact for fact in facts if fact not in section] == []
-    assert "Creative Commons Attribution-ShareAlike 3.0" in section
-    assert "under the MIT licence" in section
     refused = pipeline("report", runs / "default", "--output", "page.html")
     assert refused.returncode == 2
 
@@ -307,7 +306,6 @@ def test_a_report_of_other_images_says_nothing_of_mnists_writers(runs, tmp_path)
     writers = ("by different people", "two groups of people")
     text = run_report.render_run(folder, record)
     assert [each for each in writers if each not in text] == []
-    assert "79.42 %</strong> of 10,000 test images" in text
     few = {"test_accuracy": 48 / 49, "test_images": 49}
     metrics = folder.read_metrics().model_copy(update=few)
     atomic_write(folder.metrics_path, to_json(metrics))

@@ -1,7 +1,6 @@
 """What tests of sweeps share: definitions, points, and trainings that stop midway."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -67,14 +66,6 @@ def read_results(folder):
         key = record["parameters"]["learning_rate"], record["parameters"]["seed"]
         results[key] = record.get("metrics", {}).get("weights_sha256", record["status"])
     return results
-
-
-def wait_for(pattern, stream):
-    """Read lines until one has the pattern, and return its group, if it has one."""
-    for line in stream:
-        if found := re.search(pattern, line):
-            return found[found.lastindex or 0]
-    raise AssertionError(f"{pattern} was not written")
 
 
 @pytest.fixture(scope="session")

@@ -135,13 +135,6 @@ def test_configurations_are_ranked_by_their_means_and_the_complete_first(
     assert list(rank_configurations(table, definition)["hidden_size"]) == order
 
 
-def test_equal_means_keep_the_order_of_the_file():
-    for order in ([10, 20], [20, 10]):
-        points = [({"hidden_size": size}, 0.5) for size in order]
-        definition, table = make_points(points)
-        assert list(rank_configurations(table, definition)["hidden_size"]) == order
-
-
 def test_a_training_metric_needs_no_validation_images(tmp_path):
     base = {"num_validation": 0}
     assert read_points_of(write(tmp_path / "s.yaml", base=base, select="train_error"))
