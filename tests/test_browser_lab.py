@@ -52,7 +52,15 @@ def write_notebook(path, *sources):
 
 def read_command(options):
     """Return the command of `make lab`, which another Python may carry out."""
-    make = ["make", "-n", "-o", ".venv/lab", "lab", f"OPTIONS={options}"]
+    make = [
+        "make",
+        "--no-print-directory",
+        "-n",
+        "-o",
+        ".venv/lab",
+        "lab",
+        f"OPTIONS={options}",
+    ]
     command = subprocess.check_output(make, cwd=ROOT, text=True)
     _, *words = shlex.split(command.replace("\\\n", ""))
     return [sys.executable, "-m", "jupyter", *words]
