@@ -17,7 +17,7 @@ from pipeline.errors import InvalidInput
 from pipeline.execution import notebooks
 from pipeline.images.data import Data, is_available, load_source
 from pipeline.network.published import format_percent, format_result
-from pipeline.parameters import NAMES, make_command
+from pipeline.parameters import NAMES, Parameters, make_command
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports import cells, origins, page
 from pipeline.results.files import atomic_write, check_page
@@ -25,8 +25,6 @@ from pipeline.results.run_folder import RunFolder, open_run
 from pipeline.statistics import CONFIDENCE, compare_pair, estimate_difference
 from pipeline.sweeps.table import find_selected
 
-VERDICT = "verdict-shown"  # the id of the cell that shows the verdict
-SWEEPS_TAG = "sweeps"  # the tag of cells that are only about sweeps
 MARKS = str.maketrans("", "", "*`")  # the marks of Markdown that the log leaves out
 
 log = logging.getLogger(__name__)
@@ -87,17 +85,13 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
 
     run_dirs: the folders of the two runs or sweeps.
 
-    Raises InvalidInput if there are not exactly two folders, if the same run is on both
-    sides, or if the runs have different test images. Raises InvalidFile if a run or a
-    sweep has not finished.
+    Raises InvalidInput if there are not exactly two folders, or if the runs have
+    different test images. Raises InvalidFile if a run or a sweep has not finished.
     """
     if len(run_dirs) != 2:
         raise InvalidInput(f"Give two runs or sweeps, not {len(run_dirs)}.")
     first, second = map(read_side, run_dirs)
     folders = [*first.folders.values(), *second.folders.values()]
-    if len({folder.path.resolve() for folder in folders}) < len(folders):
-        problem = f"{first.name} and {second.name} contain the same run"
-        raise InvalidInput(f"{problem}. Give two different runs or sweeps.")
     data = read_shared_data(folders)
     sides = select_compared_runs(first, second)
     count = sum(len(side.folders) for side in sides.values())
@@ -227,14 +221,10 @@ def describe_verdict(comparison: Comparison) -> str:
             format_percent(each, images) for each in comparison.correct.mean(axis=1)
         )
         count = f"{images:,} test images"
-        records = [folder.read_record() for folder in comparison.networks.values()]
-        seeds = sorted({str(each.parameters.seed) for each in records})
-        which = f"seed{'s' if len(seeds) > 1 else ''} {' and '.join(seeds)}"
-        if comparison.left_out:
-            which += f"; {comparison.left_out} others are left out"
         correct = f"A classifies {a} and B {b} of {count} correctly"
-        alone = f"A alone {only_a:,} and B alone {only_b:,}"
-        numbers = f"{correct}, {alone} ({which})"
+        numbers = f"{correct}, only A {only_a:,} and only B {only_b:,} of them"
+        if comparison.left_out:
+            numbers += f" ({comparison.left_out} with other seeds are left out)"
     leading, other = reversed(names) if b_leads else names
     if is_sure:
         return f"**{leading} is better than {other}**, {holds}: {numbers}."
@@ -278,10 +268,12 @@ def format_changes(changes: pd.Series) -> pd.Series:
 
 def make_title(comparison: Comparison) -> str:
     """Return a title: the parameters that differ or, if none or many do, the names."""
-    parts: list[str] = []
-    for name, row in find_differences(comparison).iterrows():
-        if name in NAMES:
-            parts.append(f"{name} {row['A']} or {row['B']}")
+    differing = find_differences(comparison)
+    parts = [
+        f"{name} {row['A']} or {row['B']}"
+        for name, row in differing.iterrows()
+        if name in NAMES
+    ]
     if 1 <= len(parts) <= 2:
         return ", ".join(parts)
     return " or ".join(side.name for side in comparison.sides.values())
@@ -293,7 +285,7 @@ def write_comparison(run_dirs: Sequence[str], output: Path | None) -> Path:
     output: the path of the page. By default, the page goes to runs/reports.
 
     To make the page, compare.ipynb is executed with the two folders as its parameter.
-    The verdict in the executed notebook is also logged.
+    The verdict is also logged.
     """
     names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
     output = output or page.choose_page_path("_and_".join(names))
@@ -304,8 +296,6 @@ def write_comparison(run_dirs: Sequence[str], output: Path | None) -> Path:
         values = {"run_dirs": list(run_dirs)}
         notebooks.execute(NOTEBOOKS / executed.name, executed, values)
         notebook = cells.read_notebook(executed)
-    if not comparison.has_seeds:
-        notebook = cells.drop_tagged_cells(notebook, SWEEPS_TAG)
     sides = {}
     for letter, side in comparison.sides.items():
         sides[letter] = describe_side(side, comparison.networks[letter])
@@ -315,12 +305,13 @@ def write_comparison(run_dirs: Sequence[str], output: Path | None) -> Path:
         {executed.stem: notebook},
         title=make_title(comparison),
         has_seeds=comparison.has_seeds,
+        fields=Parameters.model_fields,
+        differing=[*find_differences(comparison).index],
         origins=sides,
         credits=origins.collect_credits(record.parameters.source, record.inputs),
     )
     atomic_write(output, html.encode())
-    (verdict,) = (cell for cell in notebook.cells if cell.id == VERDICT)
-    log.info(verdict.outputs[0].data["text/markdown"].translate(MARKS))
+    log.info(describe_verdict(comparison).translate(MARKS))
     return output
 
 

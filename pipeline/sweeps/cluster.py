@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from distributed import Client, KilledWorker, Security, get_worker
 from distributed.comm.core import connect
@@ -24,7 +25,7 @@ from pipeline.records import RunRecord, to_json
 from pipeline.results import provenance
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, TRAINING
-from pipeline.sweeps.training import Refusal, Trained, train_point
+from pipeline.sweeps.training import Refusal, Trained, Trainer, train_point
 
 TIMEOUT = 10  # seconds for the first answer of a scheduler
 log = logging.getLogger(__name__)
@@ -32,13 +33,11 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_cluster(
-    address: str, wanted: RunRecord, data_files: Iterable[bytes]
+    address: str, data_files: Iterable[bytes]
 ) -> "Iterator[ClusterTrainer]":
     """Yield a trainer that trains points on the workers of a Dask cluster.
 
     address: the address of the cluster's scheduler.
-    wanted: the record of any point. Workers that do not have the code and versions in
-        it get no points.
     data_files: the bytes of each data.npz that the points need.
 
     Raises InvalidInput if no scheduler answers, and CommandFailed if the cluster fails
@@ -48,22 +47,21 @@ def open_cluster(
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         trainer = ClusterTrainer(client)
-        trainer.refuse_incompatible_workers(wanted)
         trainer.send_data(data_files)
         try:
             yield trainer  # raises the errors of the caller's with statement
         except CancelledError:
             raise CommandFailed("The scheduler ended. Run the sweep again.") from None
-        except (KilledWorker, RuntimeError) as error:
+        except (KilledWorker, RuntimeError, ImportError) as error:
             raise CommandFailed(f"The cluster cannot train: {error}") from error
 
 
-class ClusterTrainer:
+class ClusterTrainer(Trainer):
     """Train points on a Dask cluster, except on workers that were refused."""
 
     def __init__(self, client: Client) -> None:
+        super().__init__(client.get_executor(pure=False))
         self.client = client
-        self.executor = client.get_executor(pure=False)
         self.refused: set[str] = set()
 
     def send_data(self, data_files: Iterable[bytes]) -> None:
@@ -81,9 +79,9 @@ class ClusterTrainer:
     ) -> "Future[Trained | Refusal]":
         """Start training a point on a worker. See `training.train_point`."""
         self._wait_for_worker()
-        job = hide_folders(folder.display_path), to_json(record), self.data[content]
-        future: Future[Trained | Refusal] = self.executor.submit(train_on_worker, *job)
-        return future
+        path = hide_folders(folder.display_path)
+        job: list[Any] = [path, to_json(record), self.data[content]]
+        return self.executor.submit(train_on_worker, *job)
 
     def refuse(self, refusal: Refusal) -> None:
         """Name a worker that cannot train, once, and give it no more points."""
@@ -93,16 +91,6 @@ class ClusterTrainer:
         log.warning(f"The worker at {refusal.worker} {refusal.reason}.")
         log.warning("It gets no points. Correct this, and start it again.")
         self.client.retire_workers([refusal.worker])
-
-    def refuse_incompatible_workers(self, wanted: RunRecord) -> None:
-        """Refuse the workers that do not have the same inputs as `wanted`."""
-        record = to_json(wanted)
-        answers = self.client.run(describe_incompatibility, record, on_error="return")
-        for worker, answer in answers.items():
-            if isinstance(answer, Exception):
-                answer = f"cannot import the project ({answer})"
-            if answer:
-                self.refuse(Refusal(worker, answer))
 
     def _wait_for_worker(self) -> None:
         """Wait until the cluster has a worker that was not refused, and say so once."""

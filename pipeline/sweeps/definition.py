@@ -4,7 +4,7 @@ A configuration consists of all points that differ only in their seeds.
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from pipeline.errors import InvalidInput
 from pipeline.parameters import Parameters
 from pipeline.records import SweepDefinition
 
-MAX_POINTS = 10_000
 ENTRIES = "base, grid, points, seeds and select"
 
 
@@ -63,13 +62,10 @@ def _check_seeds(sweep: SweepDefinition) -> None:
 def list_points(sweep: SweepDefinition) -> list[Parameters]:
     """Return the parameters of all points of a sweep, without duplicates.
 
-    Raises InvalidInput if there are more than MAX_POINTS points, if a value cannot be
-    used, or if the points have several sources of images.
+    Raises InvalidInput if a value cannot be used, or if the points have several sources
+    of images.
     """
-    found = list(islice(_list_combinations(sweep), MAX_POINTS + 1))
-    if len(found) > MAX_POINTS:
-        problem = f"The sweep has more than {MAX_POINTS:,} points"
-        raise InvalidInput(f"{problem}. Split it into several sweeps.")
+    found = _list_combinations(sweep)
     checked = [parameters.from_values(sweep.base | values) for values in found]
     needs_validation = sweep.select.startswith("validation")
     if needs_validation and any(each.num_validation == 0 for each in checked):

@@ -63,10 +63,9 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
 
 
 def describe_evaluations(evaluated: Sequence[str], selected: str) -> list[str]:
-    """Return sentences about the configurations that were evaluated on the test images.
+    """Return lines about the configurations that were evaluated on the test images.
 
-    The sentences say how many configurations were evaluated, and whether the selected
-    configuration was the first.
+    The lines say how many configurations were evaluated, and which of them is selected.
 
     evaluated: the keys of all evaluated configurations, the oldest first.
     selected: the key of the selected configuration, or "".
@@ -76,13 +75,8 @@ def describe_evaluations(evaluated: Sequence[str], selected: str) -> list[str]:
     count = len(evaluated)
     lines = [f"configurations of this sweep, evaluated on the test images: {count}"]
     if selected in evaluated:
-        before = evaluated.index(selected)
-        unseen = "of images that this sweep had not seen"
-        if before == 0:
-            lines.append(f"The selected one was the first: its accuracy is {unseen}.")
-        else:
-            who = "1 other was" if before == 1 else f"{before} others were"
-            verdict = f"its accuracy is no longer {unseen}"
-            lines.append(f"{who} evaluated before the selected one: {verdict}.")
+        place = evaluated.index(selected) + 1
+        lines.append(f"The selected one was number {place}.")
+        lines.append("Only number 1 met images that this sweep had not seen.")
     lines.append("Other sweeps and runs are not counted.")
     return lines

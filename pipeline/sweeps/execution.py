@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,30 +14,25 @@ from typing import Any
 import pandas as pd
 from loky import cpu_count
 
-from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
+from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.execution.process import open_thread_pool, start_fork_server
-from pipeline.network.published import (
-    format_duration,
-    format_percent,
-    format_result,
-)
+from pipeline.network.published import format_percent, format_result
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status
-from pipeline.reports.origins import SWEEP_README, describe_origins
+from pipeline.reports.origins import SWEEP_README
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, lock_folder
 from pipeline.sweeps import evaluation, table
 from pipeline.sweeps.progress import Progress, log_plan, log_state
-from pipeline.sweeps.sweep import Point, Sweep, find_sweep_record, prepare_sweep
+from pipeline.sweeps.sweep import Point, Sweep, find_sweep_record
 from pipeline.sweeps.table import make_table
-from pipeline.sweeps.training import LocalTrainer, Refusal, Trainer
+from pipeline.sweeps.training import Refusal, Trainer
 
 log = logging.getLogger(__name__)
 
 
 def run_sweep(
-    source: Sweep | Path | str | Mapping[str, Any],
-    sweep_dir: str | None = None,
+    sweep: Sweep,
     *,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -48,9 +43,7 @@ def run_sweep(
     The function also selects the best configuration, evaluates its points on the test
     images, and writes the report of the sweep.
 
-    source: the YAML file, a mapping with its content, or a sweep from `prepare_sweep`.
-    sweep_dir: the sweep's folder, by default runs/sweeps/NAME. It is ignored if the
-        source is a Sweep.
+    sweep: the sweep, from `prepare_sweep`.
     workers: how many points to train at a time on this machine; by default one for each
         core.
     scheduler: the address of a Dask scheduler, to train on its cluster instead.
@@ -58,14 +51,14 @@ def run_sweep(
 
     Raises InvalidInput if the sweep cannot be started. In this case nothing has been
     trained. Raises CommandFailed if another command uses the folder, if a worker cannot
-    train the points, if points have failed, if a selected point cannot be evaluated, or
-    if the code was changed after the command started. Finished points are kept.
+    train the points, if points have failed, or if the code was changed after the
+    command started. Raises NotebookFailed if a selected point cannot be evaluated.
+    Finished points are kept.
     """
     if scheduler and not importlib.util.find_spec("distributed"):
         problem = "A Dask cluster needs the package distributed, which is not installed"
         advice = "(uv) pip install -e '.[cluster]' in the project's folder adds it"
         raise InvalidInput(f"{problem}: {advice}.")
-    sweep = source if isinstance(source, Sweep) else prepare_sweep(source, sweep_dir)
     for warning in sweep.record.warnings:
         log.warning(warning)
     if dry_run:
@@ -83,8 +76,7 @@ def run_sweep(
             log.info("writing the report")
             write_sweep_report(sweep)
     log.info(f"report: {os.path.relpath(sweep.report_path)}")
-    any_failed = table.has_failed(found).any()
-    if any_failed or not (found["status"] == Status.DONE).any():
+    if table.has_failed(found).any():
         raise CommandFailed(table.describe_failures(found))
     return found
 
@@ -103,8 +95,7 @@ def open_trainer(
         from pipeline.sweeps import cluster
 
         data_files = {sweep.make_training_data(point.parameters) for point in jobs}
-        wanted = jobs[0].expected_record
-        with cluster.open_cluster(scheduler, wanted, data_files) as trainer:
+        with cluster.open_cluster(scheduler, data_files) as trainer:
             yield trainer
     else:
         if jobs:
@@ -112,7 +103,7 @@ def open_trainer(
 
             notebooks.check_loaded_code(sweep.record.inputs)
         with open_thread_pool(workers or cpu_count()) as threads:  # unused without jobs
-            yield LocalTrainer(threads)
+            yield Trainer(threads)
 
 
 def train_points(
@@ -215,18 +206,15 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     values = table.describe_values(best, names)
     mean = format_result(metric, best["mean"], table.count_images(best, metric))
     log.info(f"selected: {metric} {mean}{seeds}: {values}")
-    selected = [sweep.points[name] for name in table.find_points(found, best)]
+    chosen = table.find_points(found, best)
+    selected = [sweep.points[name] for name in chosen]
     left = [point for point in selected if not evaluation.is_evaluated(point)]
     if left:
         count = table.format_count(len(left), "point")
         log.info(f"evaluating {count} on the test images")
-        try:
-            evaluation.evaluate_points(sweep, left, at_a_time)
-        except (InvalidInput, NotebookFailed) as error:
-            problem = "All points are kept, but one cannot be evaluated"
-            raise CommandFailed(f"{problem}: {error}") from error
+        evaluation.evaluate_points(sweep, left, at_a_time)
         found = write_results(sweep)
-    own = found[found["id"].isin(table.find_points(found, best))]
+    own = found[found["id"].isin(chosen)]
     images = selected[0].folder.read_metrics().test_images
     accuracy = format_percent(own["test_accuracy"].mean(), images)
     log.info(f"its test accuracy: {accuracy}{seeds}")
@@ -252,23 +240,7 @@ def write_sweep_report(sweep: Sweep) -> Path:
         configurations=points["configuration"].nunique(),
         names=table.find_varied(points),
         metric=sweep.record.select.replace("_", " "),
-        place=_describe_place(sweep),
         credits=origins.collect_credits(sweep.source, sweep.record.inputs),
     )
     atomic_write(sweep.report_path, html.encode())
     return sweep.report_path
-
-
-def _describe_place(sweep: Sweep) -> str:
-    """Return a text that says when and where points were trained, and for how long."""
-    records = [point.record for point in sweep.points.values() if point.record]
-    if not records:
-        return ""
-    times = sorted(f"{record.started:%Y-%m-%d %H:%M}" for record in records)
-    durations = [record.duration_s for record in records if record.duration_s]
-    seconds = format_duration(sum(durations))
-    where = describe_origins(record.origin for record in records)
-    return (
-        f"Made {times[0]} to {times[-1]} UTC; all trainings that were not interrupted "
-        f"took {seconds} together, {where}."
-    )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pipeline.network.published import NOTE, format_duration, format_result
-from pipeline.records import Status
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import count_images, format_count
@@ -16,19 +15,16 @@ log = logging.getLogger(__name__)
 
 
 def log_state(sweep: Sweep, remaining: int) -> None:
-    """Log how many points of a sweep are done, and how many remain to be trained.
+    """Log how many points of a sweep have ended, and how many remain to be trained.
 
     If points remain and helpers.py is not the published one, NOTE is also logged. So is
     the number of points that have been run and are no longer in the sweep's file.
 
     remaining: the number of points to train.
     """
-    statuses = [point.status for point in sweep.points.values()]
-    done = statuses.count(Status.DONE)
-    diverged = len(statuses) - done - remaining
-    more = f", {diverged:,} diverged before" if diverged else ""
-    total = format_count(len(statuses), "point")
-    log.info(f"{total}: {done:,} done, {remaining:,} to run{more}")
+    count = len(sweep.points)
+    total = format_count(count, "point")
+    log.info(f"{total}: {count - remaining:,} ended, {remaining:,} to run")
     left_out = sweep.list_left_out()
     if left_out:
         which = f"{format_count(len(left_out), 'point')} in {sweep.display_path}"
@@ -64,7 +60,7 @@ class Progress:
         self.metric = sweep.record.select
         self.total = total
         self.count = 0
-        self.first_at = 0.0
+        self.started = time.monotonic()
 
     def log_point(self, point: Point) -> None:
         self.count += 1
@@ -76,18 +72,6 @@ class Progress:
             result = f"{self.metric} {format_result(self.metric, value, images)}"
         when = f"[{self.count}/{self.total}] {datetime.now():%H:%M:%S}"
         name = self.sweep.describe_point(point)
-        log.info(f"{when} {name}: {result}{self._describe_time_left()}")
-
-    def _describe_time_left(self) -> str:
-        """Return a text that says how long the other points will take.
-
-        The text is empty for the first two points and for the last point. The first
-        point also loads all code, so the rate is measured from the end of the first
-        point.
-        """
-        now = time.monotonic()
-        self.first_at = self.first_at or now
-        if self.count < 3 or self.count == self.total:
-            return ""
-        rate = (now - self.first_at) / (self.count - 1)
-        return f" | about {format_duration(rate * (self.total - self.count))} left"
+        mean = (time.monotonic() - self.started) / self.count
+        left = format_duration(mean * (self.total - self.count))
+        log.info(f"{when} {name}: {result} | about {left} left")

@@ -86,12 +86,11 @@ def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> li
     The effect of a parameter is how far apart the best and the worst of its values are,
     each by the mean of all configurations with this value.
     """
-
-    def measure_effect(name: str) -> float:
+    effects = {}
+    for name in parameter_names:
         means = ranking.groupby(name)["mean"].mean()
-        return float(means.max() - means.min())
-
-    return sorted(parameter_names, key=measure_effect, reverse=True)[:MAX_PANELS]
+        effects[name] = means.max() - means.min()
+    return sorted(effects, key=lambda name: effects[name], reverse=True)[:MAX_PANELS]
 
 
 def draw_panel(
@@ -117,19 +116,17 @@ def draw_panel(
     places = _place_values(axis, table[name])
     others = [other for other in parameter_names if other != name]
     groups = table.groupby(others) if others else [("", table)]
-    _draw_parameter_panel(axis, places, [line for _, line in groups], selected)
-    return figure
-
-
-def draw_seeds(values: pd.Series, metric: str) -> Figure:
-    """Draw the metric of each seed as a dot.
-
-    values: the metric by seed.
-    """
-    figure, axis = make_panel("seed", metric)
-    scale = 100 if "accuracy" in metric else 1
-    axis.plot(values.index, scale * values, "o", **SELECTED)
-    axis.locator_params(axis="x", integer=True)
+    for _, line in groups:
+        look = SELECTED if selected in line.index else OTHER
+        line = line.assign(x=places).sort_values("x")
+        # Because of rounding, the mean of equal values may lie outside their range.
+        below = (line["mean"] - line["lowest"]).clip(0)
+        above = (line["highest"] - line["mean"]).clip(0)
+        bars: dict[str, Any] = {"fmt": "o-", "markersize": 4, "capsize": 2, **look}
+        axis.errorbar(line["x"], line["mean"], [below, above], **bars)
+        if selected in line.index:
+            own = line.loc[[selected]]
+            axis.plot(own["x"], own["mean"], "o", markersize=9, **look)
     return figure
 
 
@@ -154,19 +151,3 @@ def _place_values(ax: Axes, values: pd.Series) -> pd.Series:
         places = {value: place for place, value in enumerate(different)}
         return values.map(places)
     return values
-
-
-def _draw_parameter_panel(
-    ax: Axes, places: pd.Series, lines: Sequence[pd.DataFrame], selected: str
-) -> None:
-    for line in lines:
-        look = SELECTED if selected in line.index else OTHER
-        line = line.assign(x=places).sort_values("x")
-        # Because of rounding, the mean of equal values may lie outside their range.
-        below = (line["mean"] - line["lowest"]).clip(0)
-        above = (line["highest"] - line["mean"]).clip(0)
-        bars: dict[str, Any] = {"fmt": "o-", "markersize": 4, "capsize": 2, **look}
-        ax.errorbar(line["x"], line["mean"], [below, above], **bars)
-        if selected in line.index:
-            own = line.loc[[selected]]
-            ax.plot(own["x"], own["mean"], "o", markersize=9, **look)

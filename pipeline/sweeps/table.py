@@ -86,15 +86,15 @@ def rank_configurations(
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
     ranking["complete"] = ranking["seeds"] == ranking["points"]
-    for name, end in (("mean", "mean"), ("lowest", "min"), ("highest", "max")):
-        ranking[name] = done[definition.select].agg(end).reindex(ranking.index)
+    ends = done[definition.select].agg(["mean", "min", "max"])
+    ranking = ranking.join(ends.set_axis(["mean", "lowest", "highest"], axis="columns"))
     # The last digits of a mean depend on the order of its values.
-    keys = ranking[["complete", "mean"]].round(12)
-    smaller_is_better = definition.select.endswith("error")
-    order = keys.sort_values(
-        ["complete", "mean"], ascending=[False, smaller_is_better], kind="stable"
+    ranking["mean"] = ranking["mean"].round(12)
+    ascending = [False, definition.select.endswith("error")]
+    ranking = ranking.sort_values(
+        ["complete", "mean"], ascending=ascending, kind="stable"
     )
-    return pd.DataFrame(ranking.loc[order.index]).reset_index()
+    return ranking.reset_index()
 
 
 def select_configuration(
@@ -155,9 +155,7 @@ def describe_values(row: pd.Series, parameter_names: Sequence[str]) -> str:
 
 
 def describe_seeds(best: pd.Series) -> str:
-    """Return a text about the seeds: ", mean of 3 seeds", ", 2 of 3 seeds" or ""."""
-    if best["seeds"] < best["points"]:
-        return f", {best['seeds']} of {best['points']} seeds"
+    """Return a text about the seeds of a complete configuration, or "" for one seed."""
     return f", mean of {best['seeds']} seeds" if best["seeds"] > 1 else ""
 
 

@@ -5,8 +5,8 @@ the point, 03_evaluate is executed later.
 """
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from concurrent.futures import Executor, Future
+from typing import NamedTuple
 
 from pipeline.errors import InvalidFile, NotebookFailed
 from pipeline.execution.machine import collect_origin
@@ -32,30 +32,20 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Trainer(Protocol):
-    """Whoever trains points: threads of this process, or a cluster."""
+class Trainer:
+    """Train points in threads, each of which executes one notebook at a time."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
 
     def submit(
         self, folder: RunFolder, record: RunRecord, content: bytes
     ) -> "Future[Trained | Refusal]":
         """Start training a point. The arguments are those of `train_point`."""
+        return self.executor.submit(train_point, folder, record, content)
 
     def refuse(self, refusal: Refusal) -> None:
         """Give no more points to a worker that has refused one."""
-
-
-class LocalTrainer:
-    """Train points in threads, each of which executes one notebook at a time."""
-
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        self.threads = threads
-
-    def submit(
-        self, folder: RunFolder, record: RunRecord, content: bytes
-    ) -> "Future[Trained | Refusal]":
-        return self.threads.submit(train_point, folder, record, content)
-
-    def refuse(self, refusal: Refusal) -> None:
         raise AssertionError(refusal)  # threads do not refuse any point
 
 

@@ -39,6 +39,7 @@ from pipeline import parameters
 from pipeline.execution import notebooks, runs
 from pipeline.results.stages import STAGES
 from pipeline.sweeps.execution import run_sweep
+from pipeline.sweeps.sweep import prepare_sweep
 
 source, *folders = sys.argv[1:]
 for count in (40, 30):
@@ -47,7 +48,7 @@ for count in (40, 30):
     for stage in STAGES:
         executed = Path(folders[1]) / stage.executed_name
         notebooks.execute(stage.notebook, executed, values | {"run_dir": folders[1]})
-    run_sweep({"name": "a", "base": values}, folders[2])
+    run_sweep(prepare_sweep({"name": "a", "base": values}, folders[2]))
 """
 ORDER = ["data.npz", "history.json", "model.npz", "answers.npz", "metrics.json"]
 

@@ -82,19 +82,6 @@ def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, na
     assert "suppress" not in message  # ruamel.yaml's advice to programmers
 
 
-@pytest.mark.parametrize(
-    "entries",
-    [
-        # Their 10^12 points do not fit into memory.
-        {"grid": {name: list(range(1, 1001)) for name in MANY}},
-        {"seeds": list(range(5_001)), "points": [{"epochs": 9}, {"epochs": 8}]},
-    ],
-)
-def test_too_many_points_are_refused_by_their_count(tmp_path, entries):
-    with pytest.raises(InvalidInput, match=r"10,000 points"):
-        read_points_of(write(tmp_path / "s.yaml", **entries))
-
-
 def test_points_that_differ_in_their_seed_alone_form_a_configuration():
     names = "hidden_size", "seed", "epochs"
     chosen = [(10, 1, 5), (20, 1, 5), (10, 2, 5), (10, 1, 9)]

@@ -16,9 +16,9 @@ def read_looks(folder):
 
 @pytest.mark.parametrize(
     ("selected", "order"),
-    [("a-1", "was the first"), ("a-2", "2 others were evaluated before"), ("", "")],
+    [("a-1", "was number 1"), ("a-2", "was number 3"), ("", "Other sweeps")],
 )
-def test_the_selected_configuration_was_the_first_or_it_was_not(selected, order):
+def test_the_place_of_the_selected_configuration_is_said(selected, order):
     """The keys have a configuration and the code that has trained it."""
     lines = evaluation.describe_evaluations(["a-1", "b-1", "a-2"], selected)
     assert lines[0].endswith("evaluated on the test images: 3")
@@ -46,10 +46,10 @@ def test_a_look_is_counted_before_it_and_once_if_it_was_interrupted(
     with monkeypatch.context() as patch:
         patch.setattr(runs, "execute_stages", fail)
         with pytest.raises(KeyboardInterrupt):
-            execution.run_sweep(local / "s.yaml", str(out))
+            execution.run_sweep(sweep.prepare_sweep(local / "s.yaml", str(out)))
     assert not metrics.exists()
     models = {path: path.stat().st_mtime_ns for path in out.glob("*/model.npz")}
-    execution.run_sweep(local / "s.yaml", str(out))
+    execution.run_sweep(sweep.prepare_sweep(local / "s.yaml", str(out)))
     assert metrics.read_bytes() == content
     assert read_looks(out) == ["old", *looks]
     assert {path: path.stat().st_mtime_ns for path in models} == models
@@ -74,7 +74,7 @@ def test_a_look_that_cannot_be_counted_is_not_taken(local, tmp_path, monkeypatch
 
     monkeypatch.setattr(sweep, "atomic_write", fill)
     with pytest.raises(OSError, match=r"sweep\.json"):
-        execution.run_sweep(local / "s.yaml", str(out))
+        execution.run_sweep(sweep.prepare_sweep(local / "s.yaml", str(out)))
     assert not metrics.exists()
 
 

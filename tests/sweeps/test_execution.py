@@ -33,7 +33,7 @@ EVALUATED = TRAINED | {"03_evaluate.ipynb", "answers.npz", "metrics.json"}
 
 def test_the_log_of_a_sweep_says_how_far_it_is_and_what_comes_out(runs):
     log = (runs / "small.log").read_text()
-    assert re.match(r"4 points: 0 done, 4 to run\n\[1/4\] \d\d:\d\d:\d\d ", log)
+    assert re.match(r"4 points: 0 ended, 4 to run\n\[1/4\] \d\d:\d\d:\d\d ", log)
     assert re.search(
         "\nselected: .* 76.85 %, mean of 2 seeds: learning_rate 0.005\n", log
     )
@@ -96,7 +96,7 @@ def test_a_sweep_goes_on_after_a_kill_and_after_ctrl_c(midway, local, gate, tmp_
         assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
     code, log = midway.run(*command)
     assert code == 0, log
-    assert log.startswith("3 points: 2 done, 1 to run\n")
+    assert log.startswith("3 points: 2 ended, 1 to run\n")
     assert read_results(tmp_path) == read_results(local / "out")
     assert len(before) == 2
     assert before.items() <= read_times(tmp_path).items()
@@ -122,7 +122,7 @@ def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
     assert not [*out.glob("*/metrics.json")]
     code, log = midway.run(*command)
     assert code == 1  # because of those that diverged
-    assert log.startswith("4 points: 1 done, 1 to run, 2 diverged before\n")
+    assert log.startswith("4 points: 3 ended, 1 to run\n")
     results = read_results(out)
     assert {key for key, result in results.items() if len(result) < 64} == {
         (10, 1),
@@ -148,7 +148,7 @@ def test_a_point_with_a_changed_or_removed_file_runs_again(copied, local, pipeli
     assert done.returncode == 0, done.stderr
     for name in ("model.npz", "history.json"):
         assert f"because of {name}, " in done.stdout
-    assert "3 points: 1 done, 2 to run\n" in done.stdout
+    assert "3 points: 1 ended, 2 to run\n" in done.stdout
     assert read_results(out) == read_results(local / "out")
 
 
@@ -159,7 +159,7 @@ def test_what_leaves_the_table_is_said_and_another_name_is_refused(
     fewer = write(tmp_path / "s.yaml", grid={"learning_rate": [0.005, 0.3]}, seeds=[14])
     done = pipeline("sweep", fewer, "--sweep-dir", out, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "2 points: 1 done, 1 to run\n" in done.stdout
+    assert "2 points: 1 ended, 1 to run\n" in done.stdout
     assert "no longer in the file, so in no table: 2 points" in done.stdout
     assert "\n  learning_rate 0.3, seed 14\n" in done.stdout
     assert "a finished point took " in done.stdout
@@ -178,7 +178,7 @@ def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipe
         file = write(tmp_path / "s.yaml", **more)
         done = pipeline("sweep", file, "--sweep-dir", out)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(f"6 points: {6 - count} done, {count} to run")
+        assert done.stdout.startswith(f"6 points: {6 - count} ended, {count} to run")
         assert json.loads((out / "sweep.json").read_text())["select"] == metric
         rate = re.search(rf"\nselected: {metric} .*learning_rate (.*)\n", done.stdout)[
             1
@@ -206,7 +206,7 @@ def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
         errors += list(found["test_error"])
     assert errors[0] == errors[1]
     caplog.set_level("INFO")
-    execution.run_sweep(file, str(tmp_path / "calm"), dry_run=True)
+    execution.run_sweep(prepare_sweep(file, str(tmp_path / "calm")), dry_run=True)
     assert (
         "1 point is outdated and trained again, because of array x_test" in caplog.text
     )
@@ -223,7 +223,7 @@ def test_a_sweep_goes_on_without_its_source(small_source, tmp_path, pipeline):
     source.unlink()
     write(file, base=base, seeds=3)
     done = pipeline("sweep", file, "--sweep-dir", out)
-    assert "3 points: 2 done, 1 to run" in done.stdout
+    assert "3 points: 2 ended, 1 to run" in done.stdout
     assert "evaluating 1 point" in done.stdout
     done = pipeline("verify", out)
     assert done.stdout.count("Reproduced: all ") == 3
@@ -241,7 +241,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     for grid in ({"num_samples": [20, 10**5]}, {"hidden_size": [5, 10**9]}):
         file = write(tmp_path / "s.yaml", grid=grid)
         with pytest.raises(InvalidInput, match=r"100000|1,000,000"):
-            execution.run_sweep(file, str(tmp_path / "out"))
+            prepare_sweep(file, str(tmp_path / "out"))
         assert not (tmp_path / "out").exists()
 
 
@@ -258,9 +258,9 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
     monkeypatch.setattr(notebooks, "execute", execute)
     monkeypatch.setattr(execution, "write_sweep_report", lambda sweep: None)
     file = write(tmp_path / "s.yaml", seeds=list(range(9)))
-    options = {"workers": 3}
+    options, prepared = {"workers": 3}, prepare_sweep(file, str(tmp_path / "out"))
     with pytest.raises(CommandFailed, match="9 of 9 points did") as failure:
-        execution.run_sweep(file, str(tmp_path / "out"), **options)
+        execution.run_sweep(prepared, **options)
     assert str(failure.value).count(" failed: no notebook\n") == 9
     assert len(threads) == 3
 

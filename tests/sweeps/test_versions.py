@@ -68,7 +68,7 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     assert len(old) == 3
     page = (out / "report.html").read_text()
     assert "evaluated on the test images: 1\n" in page
-    assert "The selected one was the first" in page
+    assert "The selected one was number 1" in page
 
     changing.append("helpers.py", SMALL_RATE)
     interrupt(changing.start(*command, GATE=gate.port), gate)
@@ -88,13 +88,13 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
 
     code, output = changing.run(*command)
     assert code == 0, output
-    assert "4 points: 1 done, 3 to run" in output
+    assert "4 points: 1 ended, 3 to run" in output
     assert "because of code helpers.py" in output
     assert {row["status"] for row in read_rows(out)} == {"done"}
     assert not set(read_digests(out).values()) & set(old.values())
     page = (out / "report.html").read_text()
     assert "evaluated on the test images: 2\n" in page
-    assert "1 other was evaluated before the selected one" in page
+    assert "The selected one was number 2" in page
     looks = json.loads((out / "sweep.json").read_text())["evaluated"]
     first, second = (look.split("-") for look in looks)
     assert first[0] == second[0]
