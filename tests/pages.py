@@ -49,7 +49,7 @@ COLOURS = """(canvas) => {
 }"""
 
 PATIENCE = 120_000  # milliseconds until a page that does not answer fails a test
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=20_000)  # milliseconds until a wrong text fails a test
 no_browser = CHROMIUM is None and os.environ.get("CI") != "true"
 skip = pytest.mark.skipif(no_browser, reason="needs Chromium")
 pytestmark = [skip, pytest.mark.xdist_group("browser")]  # of each module that uses it
@@ -184,7 +184,7 @@ class Page:
         return self.wait_for_training()
 
     def wait_for_training(self):
-        expect(self.part("train")).to_be_enabled()
+        expect(self.part("train")).to_be_enabled(timeout=PATIENCE)
         return self.part("outcome").text_content()
 
     def stop_training(self, name, text="epoch "):

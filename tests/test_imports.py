@@ -1,8 +1,11 @@
-"""Modules and scripts import in the order in which the map of CONTRIBUTING has them."""
+"""What modules and scripts may import."""
 
 import re
+import subprocess
+import sys
 
 from pipeline.paths import ROOT
+from tests.commands import make_environment
 from tests.results.test_provenance import find_imports
 
 SCRIPTS = ["compute", "show", "parts", "entries"]
@@ -34,3 +37,14 @@ def test_a_script_imports_only_from_its_own_folder_and_from_earlier_ones():
             own = SCRIPTS.index(path.parent.name)
             assert SCRIPTS.index(imported.parent.name) <= own, (path, target)
             assert ROOT / "lesson" in path.parents or "lesson" not in imported.parts
+
+
+def test_a_run_imports_neither_pandas_nor_scipy(tmp_path):
+    """Both are slow to import, and only sweeps and comparisons need them."""
+    blocked = "import sys\nsys.modules.update(pandas=None, scipy=None)\n"
+    (tmp_path / "sitecustomize.py").write_text(blocked)
+    environment = make_environment(tmp_path)
+    place = ("--run-dir", tmp_path / "run", "-p", "epochs", "2")
+    command = (sys.executable, "-m", "pipeline", "run", *place)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -189,7 +189,7 @@ def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
         assert [[*kind] for kind in read_dots(lesson.copy())] == [[1, 2], [1, 2]]
         for said in ("18 trained.", "All dots of the 10 seeds after 1 are there."):
             lesson.press("Train ten more of each")
-            expect(lesson.state).to_have_text(said)
+            expect(lesson.state).to_have_text(said, timeout=pages.PATIENCE)
         ours, others = read_dots(lesson.copy())
         assert [*ours] == [*others] == [*range(1, 12)]
         assert ours[11] == measure(sample, 11, 1)
