@@ -79,7 +79,7 @@ def find_difference(
     """
     __tracebackhide__ = True
     if ... in function.__code__.co_consts:
-        return "not written yet: a ... is left"
+        return "not written yet, because a ... is left"
     for where, case in cases.items():
         right, found = expected(*case), function(*case)
         if found is None:

@@ -52,7 +52,7 @@ WRONG = [  # the place of a line, what stands there, the first wrong number, the
     (5, "hidden.T @ scores_signal + [[0], [1]]", "gradient_2[1, 0] is 1, not 0", ""),
     (5, "hidden.T @ hidden_signal", "gradient_2[0, 0] is 6, not 2", ""),
 ]
-UNWRITTEN = "not written yet: a ... is left\n"
+UNWRITTEN = "not written yet, because a ... is left\n"
 RAISED = [  # the place of a line, what stands there, and what Python says
     (0, "max(0, inputs @ weights_1)", "ambiguous"),
     (1, "weights_2 @ hidden", "matmul"),
