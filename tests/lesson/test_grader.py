@@ -29,6 +29,7 @@ WRONG = [  # the place of a line, what stands there, the first wrong number, the
     (0, "[2, 0]", "hidden has the shape (2,), not (1, 2)", ""),
     (1, "hidden @ weights_2.T", "scores[0, 1] is 6, not -2", ""),
     (1, "np.maximum(0, hidden @ weights_2)", "scores[0, 1] is 0, not -2", ""),
+    (1, "hidden @ weights_2 * (hidden > 0)", "scores[0, 1] is 0, not -2", ""),
     (2, "target - scores", "gradient_2[0, 0] is -2, not 2", SIGN),
     (2, "2 * (scores - target)", "gradient_2[0, 0] is 4, not 2", ""),
     (2, "(scores - target) ** 2", "gradient_2[0, 1] is 8, not -4", ""),
@@ -101,12 +102,20 @@ def test_a_pass_with_one_line_left_is_not_written_yet(names, place, capsys):
     assert printed.count("equal") == 1  # the other pass
 
 
-@pytest.mark.parametrize("returned", ["hidden, scores", "gradient_1, gradient_2"])
-def test_a_pass_without_return_returns_nothing(names, returned, capsys, monkeypatch):
-    monkeypatch.setitem(CODE, "write", CODE["write"].replace(f"return {returned}", ""))
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("return hidden, scores", ""),
+        ("return hidden, scores", "return scores"),
+        ("return gradient_1, gradient_2", ""),
+        ("return gradient_1, gradient_2", "return gradient_1"),
+    ],
+)
+def test_a_pass_has_to_return_both_results(names, right, wrong, capsys, monkeypatch):
+    monkeypatch.setitem(CODE, "write", CODE["write"].replace(right, wrong))
     write(names, "write", RIGHT)
     printed = capsys.readouterr().out
-    assert "nothing is returned\n" in printed
+    assert "return both results" in printed
     assert printed.count("equal") == 1
 
 
