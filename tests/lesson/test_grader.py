@@ -21,39 +21,44 @@ RIGHT = (
     "hidden.T @ scores_signal",
 )
 BACK = "scores_signal @ weights_2.T"
-SIGN, SLOPE = "target - scores", "slope 1"  # what the two causes name
+SIGN, SLOPE = "opposite sign", "slope 1"  # what the two causes name
+IN_RANDOM = "in a random network, "
 WRONG = [  # the place of a line, what stands there, the first wrong number, the cause
     (0, "inputs @ weights_1", "hidden[0, 1] is -3, not 0", ""),
     (0, "np.abs(inputs @ weights_1)", "hidden[0, 1] is 3, not 0", ""),
     (0, "[2, 0]", "hidden has the shape (2,), not (1, 2)", ""),
     (1, "hidden @ weights_2.T", "scores[0, 1] is 6, not -2", ""),
     (1, "np.maximum(0, hidden @ weights_2)", "scores[0, 1] is 0, not -2", ""),
-    (2, "target - scores", "gradient_1[0, 0] is -3, not 3", SIGN),
-    (2, "2 * (scores - target)", "gradient_1[0, 0] is 6, not 3", ""),
-    (2, "(scores - target) ** 2", "gradient_1[0, 0] is -3, not 3", ""),
-    (2, "(scores - target) ** 2 / 2", "gradient_1[0, 0] is -1.5, not 3", ""),
-    (2, "hidden - target", "gradient_1[0, 0] is 1, not 3", ""),
+    (1, "hidden @ weights_2 * (hidden > 0)", "scores[0, 1] is 0, not -2", ""),
+    (2, "target - scores", "gradient_2[0, 0] is -2, not 2", SIGN),
+    (2, "2 * (scores - target)", "gradient_2[0, 0] is 4, not 2", ""),
+    (2, "(scores - target) ** 2", "gradient_2[0, 1] is 8, not -4", ""),
+    (2, "(scores - target) ** 2 / 2", "gradient_2[0, 0] is 1, not 2", ""),
+    (2, "hidden - target", "gradient_2[0, 1] is 0, not -4", ""),
     (3, BACK, "gradient_1[0, 1] is 1, not 0", SLOPE),
     (3, f"{BACK} * (hidden >= 0)", "gradient_1[0, 1] is 1, not 0", SLOPE),
     (3, f"np.maximum(0, {BACK})", "gradient_1[0, 1] is 1, not 0", ""),
     (3, "hidden - target", "gradient_1[0, 0] is 1, not 3", ""),
     (3, f"{BACK} * hidden > 0", "gradient_1[0, 0] is 1, not 3", ""),
     (3, f"{BACK} * hidden", "gradient_1[0, 0] is 6, not 3", ""),
-    (3, f"{BACK} * hidden / 2", "in a random network, gradient_1[0, 0] is", ""),
+    (3, f"np.maximum(0, {BACK}) * (hidden > 0)", IN_RANDOM + "gradient_1[", ""),
+    (3, f"np.abs({BACK}) * (hidden > 0)", IN_RANDOM + "gradient_1[", ""),
+    (3, f"{BACK} * hidden / 2", IN_RANDOM + "gradient_1[", ""),
     (3, f"-{BACK} * (hidden > 0)", "gradient_1[0, 0] is -3, not 3", ""),
     (3, "scores_signal @ weights_2 * (hidden > 0)", "is -5, not 3", ""),
     (4, "inputs.T @ scores_signal", "gradient_1[0, 0] is 1, not 3", ""),
     (4, "hidden_signal.T @ inputs", "gradient_1 has the shape (2, 3), not", ""),
-    (4, "...", "gradient_1 is not written yet", ""),
     (5, "scores_signal.T @ hidden", "gradient_2[0, 1] is 0, not -4", ""),
     (5, "hidden.T @ scores_signal + 1", "gradient_2[0, 0] is 3, not 2", ""),
     (5, "hidden.T @ scores_signal + [[0], [1]]", "gradient_2[1, 0] is 1, not 0", ""),
     (5, "hidden.T @ hidden_signal", "gradient_2[0, 0] is 6, not 2", ""),
 ]
+UNWRITTEN = "not written yet, because a ... is left\n"
 RAISED = [  # the place of a line, what stands there, and what Python says
     (0, "max(0, inputs @ weights_1)", "ambiguous"),
     (1, "weights_2 @ hidden", "matmul"),
     (1, "'text'", "could not convert"),
+    (2, "np.mean(scores - target)", "matmul"),
     (2, "np.subtract(scores, target, out=scores)", "read-only"),
     (4, "inputs.T @ hidden_signal; weights_1 -= 0.1 * gradient_1", "read-only"),
 ]
@@ -84,9 +89,39 @@ def test_passes_that_are_right_are_equal_and_train(names, capsys):
 
 def test_what_is_not_written_yet_does_not_train(names, capsys):
     write(names, "write", ["..."] * 6)
-    assert capsys.readouterr().out.count("is not written yet\n") == 2
+    assert capsys.readouterr().out.count(UNWRITTEN) == 2
     assert not names["forward_is_right"]
     assert not names["backward_is_right"]
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_pass_with_one_line_left_is_not_written_yet(names, place, capsys):
+    write(names, "write", [*RIGHT[:place], "...", *RIGHT[place + 1 :]])
+    printed = capsys.readouterr().out
+    assert UNWRITTEN in printed
+    assert printed.count("equal") == 1  # the other pass
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("return hidden, scores", ""),
+        ("return hidden, scores", "return scores"),
+        ("return gradient_1, gradient_2", ""),
+        ("return gradient_1, gradient_2", "return gradient_1"),
+    ],
+)
+def test_a_pass_has_to_return_both_results(names, right, wrong, capsys, monkeypatch):
+    monkeypatch.setitem(CODE, "write", CODE["write"].replace(right, wrong))
+    write(names, "write", RIGHT)
+    printed = capsys.readouterr().out
+    assert "return both results" in printed
+    assert printed.count("equal") == 1
+
+
+def test_both_gradients_with_a_minus_have_the_opposite_sign(names, capsys):
+    write(names, "write", [*RIGHT[:4], "-inputs.T @ hidden_signal", f"-{RIGHT[5]}"])
+    assert f"Both gradients have the {SIGN}." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("place", "line", "difference", "cause"), WRONG)
@@ -105,13 +140,18 @@ def test_the_first_wrong_number_is_printed_and_only_a_true_cause(
 
 def test_no_cause_is_named_for_two_mistakes_at_once(names, capsys):
     write(names, "write", [*RIGHT[:2], "target - scores", BACK, *RIGHT[4:]])
-    assert "This is" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert SIGN not in printed
+    assert SLOPE not in printed
 
 
 @pytest.mark.parametrize(("place", "line", "message"), RAISED)
 def test_what_is_raised_is_not_caught(names, place, line, message):
+    names |= {"forward_is_right": True, "backward_is_right": True}  # as once before
     with pytest.raises(ValueError, match=message):
         write(names, "write", [*RIGHT[:place], line, *RIGHT[place + 1 :]])
+    assert not names["forward_is_right"]
+    assert not names["backward_is_right"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +160,7 @@ def test_what_is_raised_is_not_caught(names, place, line, message):
         ("write-mean", "inputs.T @ signals / len(inputs)", "equal"),
         ("write-mean", "inputs.T @ signals", "mean[0, 0] is 5, not 1.25"),
         ("write-mean", "np.mean(inputs.T @ signals)", "mean has the shape (), not"),
-        ("write-mean", "...", "mean is not written yet"),
+        ("write-mean", "...", UNWRITTEN),
         ("write-slope", "hidden >= 0", "equal"),
         ("write-slope", "hidden > 0", "slope[0, 0] is 0, not 1"),
         ("write-slope", "[1, 1, 1]", "slope has the shape (3,), not (1, 3)"),
