@@ -213,8 +213,7 @@ def describe_verdict(comparison: Comparison) -> str:
         only_a, only_b, p = compare_pair(*comparison.correct)
         is_sure = p < 1 - CONFIDENCE
         b_leads = only_b > only_a
-        holds = "by more than the luck of the test images, but other seeds may "
-        holds += "give another result"
+        holds = "by more than the luck of the test images, but with one seed each"
         cause = "The luck of the test images"
         images = len(comparison.data.y_test)
         a, b = (
@@ -222,7 +221,7 @@ def describe_verdict(comparison: Comparison) -> str:
         )
         count = f"{images:,} test images"
         correct = f"A classifies {a} and B {b} of {count} correctly"
-        numbers = f"{correct}, only A {only_a:,} and only B {only_b:,} of them"
+        numbers = f"{correct}, A alone {only_a:,} and B alone {only_b:,}"
         if comparison.left_out:
             numbers += f" ({comparison.left_out} with other seeds are left out)"
     leading, other = reversed(names) if b_leads else names
@@ -321,10 +320,9 @@ def describe_side(side: Side, network: RunFolder) -> dict[str, object]:
     network: the folder of one of its networks, whose command is shown.
     """
     record = network.read_record()
-    run_dir = "runs/NAME" if len(side.folders) > 1 else side.name
     return {
         "name": side.name,
         "is_sweep": len(side.folders) > 1,
         "place": origins.describe_place(record),
-        "command": make_command(record.parameters, run_dir),
+        "command": make_command(record.parameters, "runs/again"),
     }

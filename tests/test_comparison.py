@@ -136,7 +136,7 @@ def test_two_networks_are_judged_by_the_images_that_one_alone_reads(
     verdict = comparison.describe_verdict(compared)
     assert verdict.startswith(f"**{names}")
     assert f"{shares} of 100 test images" in verdict
-    assert f"only A {only[0]} and only B {only[1]} of them" in verdict
+    assert f"A alone {only[0]} and B alone {only[1]}" in verdict
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_the_page_begins_with_the_verdict_and_shows_what_differs(
     made = page.select_one("#made").text
     assert all(name in made for name in (pair[0], str(copy), "-p relu_grad_inactive 0"))
     # The published metrics.
-    assert tables["metric"]["train error ↓"] == ["0.420", "0.275", "-0.146"]
+    assert tables["metric"]["train error, dropout ↓"] == ["0.420", "0.275", "-0.146"]
     assert tables["metric"]["test accuracy ↑"] == ["79.42 %", "85.00 %", "+5.58"]
     differing = tables["name"]
     assert differing["relu_grad_inactive"] == ["1", "0"]

@@ -70,8 +70,6 @@ def describe_evaluations(evaluated: Sequence[str], selected: str) -> list[str]:
     evaluated: the keys of all evaluated configurations, the oldest first.
     selected: the key of the selected configuration, or "".
     """
-    if not evaluated:
-        return []
     count = len(evaluated)
     lines = [f"configurations of this sweep, evaluated on the test images: {count}"]
     if selected in evaluated:

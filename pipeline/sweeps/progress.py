@@ -8,7 +8,7 @@ from datetime import datetime
 from pipeline.network.published import NOTE, format_duration, format_result
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
-from pipeline.sweeps.table import count_images, format_count
+from pipeline.sweeps.table import count_images, format_count, make_table
 
 MAX_LISTED = 20  # the most points that a dry run lists
 log = logging.getLogger(__name__)
@@ -42,11 +42,9 @@ def log_plan(sweep: Sweep, jobs: Sequence[Point]) -> None:
         log.info(f"  {sweep.describe_point(point)}")
     if len(jobs) > MAX_LISTED:
         log.info(f"  and {len(jobs) - MAX_LISTED:,} more")
-    records = [point.record for point in sweep.points.values()]
-    durations = [each.duration_s for each in records if each and each.duration_s]
-    if durations:
-        mean = format_duration(sum(durations) / len(durations))
-        log.info(f"a finished point took {mean} on average")
+    mean = make_table(sweep)["duration_s"].mean()
+    if mean > 0:  # it is NaN before a point has finished
+        log.info(f"a finished point took {format_duration(mean)} on average")
 
 
 class Progress:

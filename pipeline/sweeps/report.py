@@ -15,7 +15,7 @@ from pipeline.sweeps.table import describe_values
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 0.8}
 ENDS = ["mean", "lowest", "highest"]
-MAX_TICKS = 8  # the most values that get a tick each
+MAX_TICKS = 8  # the most values that get a tick
 MAX_PANELS = 4
 PANEL_SIZE = (3.7, 2.4)  # inches: as wide as the screen of a phone
 
@@ -42,7 +42,7 @@ def describe_result(
     values = describe_values(selected, parameter_names)
     seeds = "with one seed"
     if len(tested) > 1:
-        low = format_percent(tested.min(), images).removesuffix(" %")
+        low = format_percent(tested.min(), images)
         high = format_percent(tested.max(), images)
         seeds = f"the mean of {len(tested)} seeds from {low} to {high}"
     interval = format_percent_interval(tested.mean(), images)
@@ -52,32 +52,31 @@ def describe_result(
         f"For the luck of these images alone, the 95 % interval is {interval}.",
     ]
     if len(ranking) > 1:
-        rank = f"the best of {len(ranking)} configurations"
-        luck = describe_luck(selected, ranking)
-        sentences.append(f"It is {rank} by {metric.replace('_', ' ')}{luck}.")
+        rank = f"{len(ranking)} configurations by {metric.replace('_', ' ')}"
+        luck = describe_luck(selected, ranking, metric)
+        sentences.append(f"It is the best of {rank}. {luck}.")
     return " ".join(sentences)
 
 
-def describe_luck(selected: pd.Series, ranking: pd.DataFrame) -> str:
-    """Return a clause that says whether luck may have decided between configurations.
+def describe_luck(selected: pd.Series, ranking: pd.DataFrame, metric: str) -> str:
+    """Return a sentence that says whether luck may have decided.
 
     selected: the selected configuration, a row of the ranking.
 
-    The clause counts the configurations whose range overlaps with the range of the
-    selected configuration. A range goes from the lowest to the highest result over the
-    seeds.
+    Luck may have decided if another configuration's range overlaps with the range of
+    the selected one. A range goes from the lowest to the highest result over the seeds.
     """
-    if selected["seeds"] == 1:
-        return ", with one seed, so luck may have decided"
     low, high = selected[["lowest", "highest"]]
     others = ranking[ranking["configuration"] != selected["configuration"]]
     others = others.dropna(subset="mean")  # without configurations that have no result
-    count = sum((others["lowest"] <= high) & (others["highest"] >= low))
-    if count:
-        which = f"{count} of {len(ranking) - 1} others"
-        reason = f"over the seeds the ranges of {which} overlap with its own"
-        return f", but luck may have decided, because {reason}"
-    return ", and no range over the seeds of another one overlaps with its own"
+    gap = others["mean"].sub(selected["mean"]).abs().min()
+    behind = f"{100 * gap:.2f} points" if "accuracy" in metric else f"{gap:.3f}"
+    second = f"The second is {behind} behind"
+    if selected["seeds"] == 1:
+        return f"{second}, with one seed, so luck may have decided"
+    if any((others["lowest"] <= high) & (others["highest"] >= low)):
+        return f"{second}, and ranges over the seeds overlap: luck may have decided"
+    return f"{second}, and no range over the seeds overlaps with that of the best"
 
 
 def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> list[str]:
@@ -142,12 +141,10 @@ def make_panel(name: str, metric: str) -> tuple[Figure, Axes]:
 def _place_values(ax: Axes, values: pd.Series) -> pd.Series:
     """Prepare the x axis of a panel, and return the place of each value on this axis.
 
-    If there are at most MAX_TICKS different values, their places are 0, 1, 2, ..., and
-    each has a tick. Otherwise the values are the places.
+    The places are 0, 1, 2, ..., and at most MAX_TICKS of them have a tick.
     """
     different = sorted(values.unique())
-    if len(different) <= MAX_TICKS:
-        ax.set_xticks(range(len(different)), different)
-        places = {value: place for place, value in enumerate(different)}
-        return values.map(places)
-    return values
+    places = {value: place for place, value in enumerate(different)}
+    shown = different[:: len(different) // MAX_TICKS + 1]
+    ax.set_xticks([places[value] for value in shown], shown)
+    return values.map(places)

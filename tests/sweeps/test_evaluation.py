@@ -23,7 +23,6 @@ def test_the_place_of_the_selected_configuration_is_said(selected, order):
     lines = evaluation.describe_evaluations(["a-1", "b-1", "a-2"], selected)
     assert lines[0].endswith("evaluated on the test images: 3")
     assert order in lines[1]
-    assert evaluation.describe_evaluations([], "") == []
 
 
 def test_a_look_is_counted_before_it_and_once_if_it_was_interrupted(
