@@ -139,6 +139,8 @@ def test_the_answer_to_a_press_is_on_the_screen(browser, path, size):
             stop.part("update").filter(visible=True).press("Enter")
             see(stop.part("says").filter(has_text="moved"))
         paper = lesson.within("on-paper")
+        paper.part("weight").first.press("Enter")
+        see(paper.part("about"))
         paper.part("place").nth(4).press("Enter")
         paper.field("Your value for unit 2:").fill("5")
         paper.press("Check")
@@ -199,6 +201,7 @@ def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
         says = lesson.part("dots .says")
         gap = f"{100 * (low - high):.1f} points lie between them"
         expect(says).to_contain_text(f"do not overlap: {gap}")
+        expect(says).to_be_in_viewport(ratio=1)
         expect(lesson.part("dots .dot")).to_have_count(22)
 
 
@@ -356,6 +359,7 @@ def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
         expect(says).to_contain_text("50 without the slip: from 82.0 % to 86.9 %")
         words = "overlap: 1 of 50 dots with the slip reach the lowest dot "
         expect(says).to_contain_text(words)
+        expect(says).to_contain_text("Dots that were there already: 2.")
         lesson.page.reload()
         expect(lesson.part("class .dot")).to_have_count(100)
 

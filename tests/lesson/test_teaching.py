@@ -10,7 +10,7 @@ from lesson.assets import FOLDER
 from pipeline.network import published
 from pipeline.paths import NOTEBOOKS
 
-RATES = {"c": 0.5, "d": 1.0, "e": 2.1}  # of one weight, by letter on the worksheet
+RATES = {"c": 1.0, "d": 1.5, "e": 2.1}  # of one weight, by letter on the worksheet
 
 
 def read_words(name):

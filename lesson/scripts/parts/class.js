@@ -17,9 +17,10 @@ class Class extends Section {
   show() {
     const kept = store.read(this.key) ?? "";
     if (this.field.value !== kept) this.field.value = kept;
-    const { dots, refused } = readLines(kept, this.setting, this.images);
+    const { dots, repeated, refused } = readLines(kept, this.setting, this.images);
     drawGroups(this.part("groups"), dots);
-    this.write("says", describeGroups(dots));
+    const again = repeated ? ` Dots that were there already: ${repeated}.` : "";
+    this.write("says", describeGroups(dots) + again);
     this.part("result").hidden = kept.trim() === "";
     const items = refused.map(({ line, number, reason }) =>
       make("li", {}, `Line ${number}, `, make("code", {}, line.slice(0, 60)), `, ${reason}.`),

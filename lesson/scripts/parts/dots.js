@@ -78,11 +78,12 @@ function readLine(line, setting, images) {
 }
 
 // Reads the lines of a class. images: the number of images on which accuracies are measured.
-// Returns the dots, each once, and the lines that do not count, each with its number in the text and
-// the reason.
+// Returns the dots, each once, how many were there already, and the lines that do not count, each
+// with its number in the text and the reason.
 export function readLines(text, setting, images) {
   const dots = new Map();
   const refused = [];
+  let count = 0;
   const take = (line, number) => {
     const found = readLine(line, setting, images);
     if (typeof found === "string") {
@@ -95,11 +96,12 @@ export function readLines(text, setting, images) {
       refused.push({ line, number, reason });
       return;
     }
+    count += found.length;
     for (const dot of found) dots.set(idOf(dot), dot);
   };
   text.split("\n").forEach((line, i) => {
     const parts = line.replace(/, \d+ dots?/g, "$&\n").split("\n"); // two lines may be glued
     for (const part of parts.filter((each) => each.trim())) take(part, i + 1);
   });
-  return { dots: [...dots.values()], refused };
+  return { dots: [...dots.values()], repeated: count - dots.size, refused };
 }

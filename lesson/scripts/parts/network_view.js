@@ -112,6 +112,7 @@ export class NetworkView {
     this.text = "";
     this.resetCurve();
     this.show();
+    bring(this.says);
   }
 
   // Shows the first network again. The learning rate of the reader is kept, unless the loss has
@@ -161,6 +162,7 @@ export class NetworkView {
     this.panel.querySelector(".ask input")?.focus();
     // A row of a sum disappears when it is pressed.
     if (document.activeElement === document.body) this.panel.focus({ preventScroll: true });
+    bring(this.panel);
   }
 
   // Deselects what was pressed, and shows a text instead.

@@ -61,10 +61,10 @@ class Training extends TrainingSection {
     });
   }
 
-  // Says something about the dots, on the screen.
+  // Says something about the dots, on the screen, with their picture.
   say(words) {
     this.write("state", words);
-    bring(this.part("state"));
+    bring(this.part("groups"), this.part("state"));
   }
 
   end(place, words) {
