@@ -51,7 +51,7 @@ def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
         assert words in sentence
     ranking = page.select_one("#ranking").find_next("table")
     rows = [[cell.text for cell in row.select("td")] for row in ranking.select("tr")]
-    assert ["0.01", "2", "76.55 %", "75.40 to 77.70 %"] in rows
+    assert ["0.01", "2", "76.55", "75.40 to 77.70"] in rows
     (panel,) = page.select(".report .panel")
     assert "learning_rate 0.005" in panel["aria-label"]
     text = page.select_one(".report").text
