@@ -108,14 +108,14 @@ def train_placement(data: Data, row: Row) -> Row:
 
 
 def list_dropout() -> Iterator[Row]:
-    """List the rows of dropout.csv: seven blocks, and three sets of 10,000 images.
+    """List the rows of dropout.csv: ten blocks, and three sets of 10,000 images.
 
     A set of 10,000 images begins with the block of its row.
     """
     names = "relu_grad_inactive", "dropout_rate", "input_dropout_rate", "learning_rate"
     rates = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04)
     for values in product((0, 1), (0.0, 0.2, 0.5), (0.0, 0.2, 0.5), rates):
-        for block in BLOCKS[:7]:
+        for block in BLOCKS[:10]:
             row = dict(zip(names, values, strict=True))
             yield {"images": 1000, "block": block} | row
     for values in product((0, 1), (0.0, 0.5), (0.0,), rates):
