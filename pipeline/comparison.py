@@ -221,7 +221,8 @@ def describe_verdict(comparison: Comparison) -> str:
         )
         count = f"{images:,} test images"
         correct = f"A classifies {a} and B {b} of {count} correctly"
-        numbers = f"{correct}, A alone {only_a:,} and B alone {only_b:,}"
+        alone = f"only A is right on {only_a:,}, and only B on {only_b:,}"
+        numbers = f"{correct}; {alone}"
         if comparison.left_out:
             numbers += f" ({comparison.left_out} with other seeds are left out)"
     leading, other = reversed(names) if b_leads else names

@@ -136,7 +136,7 @@ def test_two_networks_are_judged_by_the_images_that_one_alone_reads(
     verdict = comparison.describe_verdict(compared)
     assert verdict.startswith(f"**{names}")
     assert f"{shares} of 100 test images" in verdict
-    assert f"A alone {only[0]} and B alone {only[1]}" in verdict
+    assert f"only A is right on {only[0]}, and only B on {only[1]}" in verdict
 
 
 @pytest.mark.parametrize(

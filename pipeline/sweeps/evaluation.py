@@ -70,11 +70,10 @@ def describe_evaluations(evaluated: Sequence[str], selected: str) -> list[str]:
     evaluated: the keys of all evaluated configurations, the oldest first.
     selected: the key of the selected configuration, or "".
     """
-    count = len(evaluated)
-    lines = [f"configurations of this sweep, evaluated on the test images: {count}"]
+    what = "configurations of this sweep, evaluated on the test images"
+    lines = [f"{what}: {len(evaluated)}"]
     if selected in evaluated:
-        place = evaluated.index(selected) + 1
-        lines.append(f"The selected one was number {place}.")
-        lines.append("Only number 1 met images that this sweep had not seen.")
+        which = f"The selected one was number {evaluated.index(selected) + 1}"
+        lines.append(f"{which}; only number 1 met images new to this sweep.")
     lines.append("Other sweeps and runs are not counted.")
     return lines

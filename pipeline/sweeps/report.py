@@ -49,7 +49,7 @@ def describe_result(
     sentences = [
         f"**{accuracy}** of {images:,} test images classified correctly by "
         f"**{values}**, {seeds}.",
-        f"For the luck of these images alone, the 95 % interval is {interval}.",
+        f"The 95 % interval for other images is {interval}.",
     ]
     if len(ranking) > 1:
         rank = f"{len(ranking)} configurations by {metric.replace('_', ' ')}"
@@ -69,13 +69,13 @@ def describe_luck(selected: pd.Series, ranking: pd.DataFrame, metric: str) -> st
     low, high = selected[["lowest", "highest"]]
     others = ranking[ranking["configuration"] != selected["configuration"]]
     others = others.dropna(subset="mean")  # without configurations that have no result
-    gap = others["mean"].sub(selected["mean"]).abs().min()
+    gap = others["mean"].round(4).sub(selected["mean"].round(4)).abs().min()
     behind = f"{100 * gap:.2f} points" if "accuracy" in metric else f"{gap:.3f}"
     second = f"The second is {behind} behind"
     if selected["seeds"] == 1:
         return f"{second}, with one seed, so luck may have decided"
     if any((others["lowest"] <= high) & (others["highest"] >= low)):
-        return f"{second}, and ranges over the seeds overlap: luck may have decided"
+        return f"{second}, and ranges over the seeds overlap: luck may have decided which is best"
     return f"{second}, and no range over the seeds overlaps with that of the best"
 
 

@@ -213,7 +213,7 @@ def test_a_report_says_first_what_came_out_and_then_what_was_trained(report):
     assert report.h1.text == "40 hidden units, trained on 1,000 digits"
     result = " ".join(report.select_one("section").text.split())
     assert "85.00 % of 10,000 test images" in result
-    assert "95 % interval is 84.29 to 85.69 %" in result
+    assert "95 % interval for other images is 84.29 to 85.69 %" in result
     assert "differs from the original in relu_grad_inactive 0" in result
     assert not report.select(".compared")  # it is not meant to be equal
     values = [each.text.split()[0] for each in report.select(".values dt")]
