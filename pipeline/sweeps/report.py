@@ -69,13 +69,15 @@ def describe_luck(selected: pd.Series, ranking: pd.DataFrame, metric: str) -> st
     low, high = selected[["lowest", "highest"]]
     others = ranking[ranking["configuration"] != selected["configuration"]]
     others = others.dropna(subset="mean")  # without configurations that have no result
+    if others.empty:
+        return "No other one has a result"
     gap = others["mean"].round(4).sub(selected["mean"].round(4)).abs().min()
     behind = f"{100 * gap:.2f} points" if "accuracy" in metric else f"{gap:.3f}"
     second = f"The second is {behind} behind"
     if selected["seeds"] == 1:
         return f"{second}, with one seed, so luck may have decided"
     if any((others["lowest"] <= high) & (others["highest"] >= low)):
-        return f"{second}, and ranges over the seeds overlap: luck may have decided which is best"
+        return f"{second}, and ranges over the seeds overlap: luck may have decided"
     return f"{second}, and no range over the seeds overlaps with that of the best"
 
 

@@ -182,7 +182,7 @@ export class NetworkView {
     if (phase === "update") this.update();
     this.text = describe(this.network, phase, this.before);
     this.show();
-    bring(this.root, this.says);
+    bring(this.says);
   }
 
   // Makes the step.
