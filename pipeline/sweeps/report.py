@@ -61,14 +61,13 @@ def describe_result(
 def describe_luck(selected: pd.Series, ranking: pd.DataFrame, metric: str) -> str:
     """Return a sentence that says whether luck may have decided.
 
-    selected: the selected configuration, a row of the ranking.
+    selected: the selected configuration, the first row of the ranking.
 
     Luck may have decided if another configuration's range overlaps with the range of
     the selected one. A range goes from the lowest to the highest result over the seeds.
     """
     low, high = selected[["lowest", "highest"]]
-    others = ranking[ranking["configuration"] != selected["configuration"]]
-    others = others.dropna(subset="mean")  # without configurations that have no result
+    others = ranking[1:].dropna(subset="mean")  # without those that have no result
     if others.empty:
         return "No other one has a result"
     gap = others["mean"].round(4).sub(selected["mean"].round(4)).abs().min()
