@@ -20,8 +20,8 @@ class Prediction {
     });
   }
 
-  // Keeps choice i as the prediction. If there is a prediction already, the press only opens or
-  // closes the choice.
+  // Keeps choice i as the prediction; the store then calls `show`, which opens choices. So the
+  // browser must not open or close this one, too. Later presses are left to the browser.
   choose(event, i) {
     if (store.read(this.key) !== null) return;
     event.preventDefault();

@@ -41,8 +41,10 @@ export class NetworkView {
 
   // Builds the drawing and the panel below the buttons. others: elements to put beside the buttons.
   build(first, others = []) {
+    const hasOneWeight = first.sizes.length === 2 && first.weights[0].length === 1;
+    this.home = hasOneWeight ? FIRST_WEIGHT : null; // what is chosen while nothing is pressed
     this.network = measure(first);
-    this.home = first.sizes.length === 2 && first.weights[0].length === 1 ? FIRST_WEIGHT : null;
+    this.says = make("p", { class: "says", role: "status" });
     this.root.firstChild.append(...others);
     this.panel = this.buildPanel();
     const workspace = make("div", { class: "workspace" }, this.drawing.build(this), this.panel);
@@ -52,7 +54,6 @@ export class NetworkView {
   }
 
   buildPanel() {
-    this.says = make("p", { class: "says", role: "status" });
     this.about = make("div", { class: "about" });
     this.words = make("div", { class: "words" });
     this.slider = make("input", { type: "range", step: "any", "aria-label": "The weight" });
@@ -174,10 +175,11 @@ export class NetworkView {
     bring(this.root, this.says);
   }
 
+  // Shows a part of the step, with the circle or the weight that it is about. "update" makes the step.
   goTo(phase) {
     if (phase === "update" && this.rate && !this.rate.reportValidity()) return;
     this.phase = phase;
-    this.before = null;
+    this.before = null; // unless the update below sets it
     this.chosen = this.drawing.findSubject(this);
     if (phase === "update") this.update();
     this.text = describe(this.network, phase, this.before);

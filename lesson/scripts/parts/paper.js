@@ -29,13 +29,13 @@ const SLIPS = {
     ];
   },
   signals(network, layer, place) {
-    const { values, back, signals } = network;
-    const right = signals[layer][place];
+    const { values, back, signals } = network; // back: the sums before the slope of the ReLU
+    const answer = signals[layer][place];
     if (!isHidden(network, layer)) {
       return [
-        [-right, "The sign is reversed: an error signal is the score minus the target."],
+        [-answer, "The sign is reversed: an error signal is the score minus the target."],
         [values[layer][place], "That is the score. Subtract the target from it."],
-        [right ** 2, "That is the square. The signal is not squared."],
+        [answer ** 2, "That is the square. The signal is not squared."],
       ];
     }
     const products = findProductsBack(network, layer, place);
@@ -45,7 +45,7 @@ const SLIPS = {
         back[layer][place],
         "That is right for an active unit. This one is inactive: its slope is 0.",
       ],
-      [-right, SIGNS],
+      [-answer, SIGNS],
       [withoutSigns, SIGNS],
       ...products.map(({ product }) => [
         product,

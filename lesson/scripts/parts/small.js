@@ -33,8 +33,19 @@ export function draw(root, state) {
   const phases = state.without_buttons ? [] : findPhases(state);
   const view = new NetworkView(root, { phases, paper });
   const first = readState(state);
+  const [slip, slipLabel] = makeSwitch(["the slip"], () => {
+    view.network.inactive = Number(slip.checked);
+    view.renew();
+  });
+  const [inactiveUnit, unitLabel] = makeSwitch(["inactive unit"], () => {
+    slip.checked = false;
+    slip.disabled = !inactiveUnit.checked;
+    restart(); // see below
+  });
+  inactiveUnit.checked = true;
+  // Returns the first network, as the switches change it.
   const read = () => {
-    const sign = inactiveUnit.checked || !state.has_switches ? 1 : -1;
+    const sign = inactiveUnit.checked ? 1 : -1;
     const weights = first.weights.map((matrix) => matrix.map((weight) => sign * weight));
     return { ...first, weights, inactive: Number(slip.checked) };
   };
@@ -42,16 +53,6 @@ export function draw(root, state) {
     paper?.begin();
     view.restart(read());
   };
-  const [inactiveUnit, unitLabel] = makeSwitch(["inactive unit"], () => {
-    slip.checked = false;
-    slip.disabled = !inactiveUnit.checked;
-    restart();
-  });
-  const [slip, slipLabel] = makeSwitch(["the slip"], () => {
-    view.network.inactive = Number(slip.checked);
-    view.renew();
-  });
-  inactiveUnit.checked = true;
   const again = makeButton("Start again", restart, { class: "action" });
   const rate = view.makeRate(state.learning_rate);
   const others = state.has_switches ? [again, slipLabel, unitLabel] : [again, rate];

@@ -17,18 +17,19 @@ import { describeStep, Tiles } from "../show/tiles.js";
 class Steps {
   constructor(root, { parameters, images, labels }, pad) {
     this.root = root;
-    this.packed = [images, labels];
+    this.packed = [images, labels]; // which begin() unpacks
     this.parameters = { ...parameters, dropout_rate: 0, input_dropout_rate: 0 };
     this.pad = pad;
     this.place = 0; // of the next training image
     this.drawing = null; // the latest one that has been shown
-    this.where = make("p", { class: "where" });
+    this.where = make("p", { class: "where" }); // says which image is shown
     this.says = make("p", { class: "says", role: "status" });
     this.choice = make("select", { "aria-label": "Your drawing is a" });
     this.choice.append(...parameters.classes.map((name) => new Option(name)));
     this.choice.addEventListener("change", () => this.takeDrawing(this.choice.selectedIndex));
-    const slip = ["learn when inactive (", make("code", {}, ">="), ")"];
-    [this.slip, this.slipLabel] = makeSwitch(slip, () => this.restart());
+    // The slip is >= in place of > in the slope of the ReLU, so that inactive units learn, too.
+    const slipText = ["learn when inactive (", make("code", {}, ">="), ")"];
+    [this.slip, this.slipLabel] = makeSwitch(slipText, () => this.restart());
   }
 
   async begin() {

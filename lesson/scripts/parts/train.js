@@ -147,6 +147,8 @@ class Attempt {
     this.strip = null; // unless there is nothing to read
   }
 
+  // Starts the training. It calls `show` after each epoch, and `end` with words if it is stopped or
+  // fails.
   begin() {
     const { panel, parameters } = this;
     const image = panel.pad.imageToRead;
@@ -154,9 +156,10 @@ class Attempt {
     panel.plot.setCount(parameters.epochs);
     panel.write("from-link", "");
     panel.write("outcome", "Training.");
-    this.draw();
+    this.draw(); // an empty line, in place of an earlier one
     const show = (result) => this.show(result);
-    panel.start(panel.trainings, parameters, show, (words) => panel.end("outcome", words));
+    const end = (words) => panel.end("outcome", words);
+    panel.start(panel.trainings, parameters, show, end);
     panel.part("compared").hidden = false;
     bring(panel.part("accuracy"), panel.part("outcome"));
   }

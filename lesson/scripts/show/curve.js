@@ -51,10 +51,13 @@ export function findWeightAt(svg, { low, high }, clientX) {
   return low + share * (high - low);
 }
 
-// Draws the slope as a line that touches the curve where the weight is.
+// Draws the slope as a line that touches the curve where the weight is. The slope is a change of the
+// loss over a change of the weight. Because these two have different scales in the picture, the
+// slope is converted to `rise`: how far the line rises for each unit to the right.
 function drawTangent(frame, [x, y], slope) {
   const { low, high, least, most } = frame;
-  const rise = (slope * (high - low) * (BOTTOM - TOP)) / ((most - least || 1) * WIDTH);
+  const range = most - least || 1; // as in placeIn: a flat curve has no range
+  const rise = (slope * (high - low) * (BOTTOM - TOP)) / (range * WIDTH);
   const across = TANGENT / Math.hypot(1, rise);
   const down = -rise * across;
   return `<line class="tangent" x1="${x - across}" y1="${y - down}" x2="${x + across}" y2="${y + down}"/>`;
@@ -80,9 +83,8 @@ function drawScale({ least, most }) {
 export function drawCurve(network, weight, frame, trail) {
   const { low, high } = frame;
   const place = placeIn(frame);
-  const curve = findCurve(network, weight, [...divide(low, high, POINTS), weight.weight]);
-  const points = curve.map(place);
-  const [x, y] = points.pop();
+  const points = findCurve(network, weight, divide(low, high, POINTS)).map(place);
+  const [[x, y]] = findCurve(network, weight, [weight.weight]).map(place); // of the weight now
   const [start, now, end] = [low, weight.weight, high].map(format);
   const old = trail
     .map(place)

@@ -36,12 +36,13 @@ function compareGroups(groups) {
   const [lower, upper] = measured.sort((a, b) => a.mean - b.mean);
   const apart = `Their means lie ${toPoints(upper.mean - lower.mean)} percentage points apart`;
   const gap = upper.low - lower.high;
-  const verdict = groups.every((group) => group.dots.length >= MANY) ? " That is hardly luck." : "";
-  if (gap > 0)
+  if (gap > 0) {
+    const hasMany = groups.every((group) => group.dots.length >= MANY);
+    const verdict = hasMany ? " That is hardly luck." : "";
     return `${apart}, and the groups do not overlap: ${toPoints(gap)} points lie between them.${verdict}`;
-  const among = lower.dots.filter(({ accuracy }) => accuracy >= upper.low).length;
-  const some = `${among} of ${lower.dots.length} dots ${lower.name}`;
-  return `${apart}, and the groups overlap: ${some} reach the lowest dot ${upper.name}.`;
+  }
+  const inBoth = lower.dots.filter(({ accuracy }) => accuracy >= upper.low).length;
+  return `${apart}, and the groups overlap: ${inBoth} of ${lower.dots.length} dots ${lower.name} reach the lowest dot ${upper.name}.`;
 }
 
 export function describeGroups(dots) {

@@ -87,7 +87,9 @@ function drawMask(rng, mask, rate) {
 
 // Computes the hidden units and the scores of one image, and writes them into `hidden` and
 // `scores`. Returns the places of the pixels that are not 0. The loop computes four units at a
-// time, so that their sums stay in registers. Values beyond the last unit are discarded.
+// time, so that their sums stay in registers. If the number of units is not a multiple of four, the
+// last sums are of no unit. This does no harm, because a typed array ignores what is written beyond
+// its end.
 export function forward(image, scaled, { first, second }, mask, hidden, scores) {
   const size = hidden.length;
   const places = [];
@@ -132,27 +134,19 @@ export const scalePixelValues = (divisor) =>
   Float64Array.from({ length: 256 }, (_, value) => value / divisor);
 
 // Moves the weights against the gradient of one image, for which `forward` has computed `hidden`.
-// delta: the scores minus the targets. inactive: the slope of the ReLU for inactive units. The
-// function also writes the error signals of the hidden units into `signal`.
-function update(
-  { first, second },
-  image,
-  scaled,
-  places,
-  mask,
-  hidden,
-  delta,
-  signal,
-  rate,
-  inactive,
-) {
+// delta: the scores minus the targets. relu_grad_inactive: the slope of the ReLU for inactive units.
+// The function also writes the error signals of the hidden units into `signal`. places: those of the
+// pixels that are not 0.
+function update(training, places) {
+  const { weights, image, scaled, mask, hidden, delta, signal, rate, parameters } = training;
+  const { first, second } = weights;
   const size = hidden.length;
   for (let h = 0; h < size; h++) {
     const row = h * DIGITS;
     const step = rate * hidden[h];
     let back = 0;
     for (let d = 0; d < DIGITS; d++) back += delta[d] * second[row + d];
-    signal[h] = back * (hidden[h] > 0 ? 1 : inactive) * mask[h];
+    signal[h] = back * (hidden[h] > 0 ? 1 : parameters.relu_grad_inactive) * mask[h];
     for (let d = 0; d < DIGITS; d++) second[row + d] -= step * delta[d];
   }
   for (const p of places) {
@@ -192,17 +186,15 @@ export class Training {
     const { labels, parameters, image, scaled, weights, mask, hidden, scores, delta } = this;
     if (this.place === labels.length) this.#beginEpoch();
     const i = this.place++;
-    this.#takeImage(i);
+    this.#takeImage(i); // into `image`
     drawMask(this.rng, mask, parameters.dropout_rate);
     const places = forward(image, scaled, weights, mask, hidden, scores);
-    this.correct += argmax(scores) === labels[i];
+    if (argmax(scores) === labels[i]) this.correct++;
     for (let d = 0; d < DIGITS; d++) {
       delta[d] = scores[d] - (d === labels[i]);
       this.error += delta[d] * delta[d];
     }
-    const inactive = parameters.relu_grad_inactive;
-    const { signal, rate } = this;
-    update(weights, image, scaled, places, mask, hidden, delta, signal, rate, inactive);
+    update(this, places);
   }
 
   #beginEpoch() {

@@ -7,19 +7,18 @@ import { evaluate, Training } from "./network.js";
 function* measureEpochs([images, labels], others, parameters, milestones) {
   const { epochs, normalisation } = parameters;
   const training = new Training(images, labels, parameters);
-  const { weights } = training;
+  const { weights } = training; // which each step changes in place; a message copies them
   yield { epoch: 0, weights };
   let posted = Date.now(); // the time when weights were last yielded
   for (let epoch = 1; epoch <= epochs; epoch++) {
-    do training.next();
-    while (training.place < labels.length);
+    for (let step = 0; step < labels.length; step++) training.next();
     const [, fitted] = evaluate(images, labels, weights, normalisation);
     const [, validation] = evaluate(...others, weights, normalisation);
     const isLast = epoch === epochs;
     const isShown = isLast || milestones.includes(epoch) || Date.now() - posted > 50;
     yield {
       epoch,
-      masked: training.correct / labels.length,
+      masked: training.correct / labels.length, // the accuracy under dropout
       fitted,
       validation,
       weights: isShown ? weights : null,

@@ -104,11 +104,11 @@ class Pad extends Section {
     this.drawPen(context, side);
   }
 
+  // Draws a square where the pen of the keys is. After a press of the pointer, the browser may not
+  // count the focus as visible even if keys are used then, so a key makes any focus count.
   drawPen(context, side) {
     context.globalAlpha = 1;
-    if (!this.canvas.matches(this.byKeys ? ":focus" : ":focus-visible")) {
-      return;
-    }
+    if (!this.canvas.matches(this.byKeys ? ":focus" : ":focus-visible")) return;
     const [x, y] = this.position;
     context.lineWidth = 3;
     context.strokeRect(x * side - 10, y * side - 10, 20, 20);

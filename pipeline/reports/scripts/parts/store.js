@@ -9,7 +9,7 @@ class Store extends EventTarget {
   constructor(name) {
     super();
     this.name = name;
-    this.others = new Map(); // what the browser refuses to keep, until the page closes
+    this.refused = new Map(); // what the browser refuses to keep, until the page closes
     window.addEventListener("storage", ({ key, storageArea }) => {
       if (storageArea === this.storage) this.announce(key?.replace(PREFIX, "") ?? "");
     });
@@ -29,7 +29,7 @@ class Store extends EventTarget {
 
   // Returns what is kept under a key, or null.
   read(key) {
-    const text = this.others.get(key) ?? this.storage?.getItem(PREFIX + key);
+    const text = this.refused.get(key) ?? this.storage?.getItem(PREFIX + key);
     return text ? JSON.parse(text) : null;
   }
 
@@ -37,15 +37,15 @@ class Store extends EventTarget {
     const text = JSON.stringify(value);
     try {
       this.storage.setItem(PREFIX + key, text);
-      this.others.delete(key);
+      this.refused.delete(key);
     } catch {
-      this.others.set(key, text);
+      this.refused.set(key, text);
     }
     this.announce(key);
   }
 
   forget(key) {
-    this.others.delete(key);
+    this.refused.delete(key);
     this.storage?.removeItem(PREFIX + key);
     this.announce(key);
   }
@@ -53,7 +53,7 @@ class Store extends EventTarget {
   // Returns the keys that begin with these words.
   list(words) {
     const keys = Object.keys(this.storage ?? {}).filter((key) => key.startsWith(PREFIX));
-    const all = [...this.others.keys(), ...keys.map((key) => key.slice(PREFIX.length))];
+    const all = [...this.refused.keys(), ...keys.map((key) => key.slice(PREFIX.length))];
     return all.filter((key) => key.startsWith(words));
   }
 }
