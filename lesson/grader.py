@@ -71,7 +71,9 @@ def find_difference(
     cases: dict[str, Any],
     order: int = 1,
 ) -> str:
-    """Return where the results of two functions first differ, or "".
+    """Return where the results of two functions first differ, or what is missing.
+
+    The text is "" if all results are equal.
 
     names: of the results, with a space between two.
     cases: the arguments of each call, by where they come from.

@@ -115,8 +115,7 @@ def select_compared_runs(first: Side, second: Side) -> dict[str, Side]:
     """
     sides = {"A": first, "B": second}
     shared = sorted(first.folders.keys() & second.folders.keys())
-    sizes = sorted(len(side.folders) for side in sides.values())
-    is_run_and_sweep = sizes[0] == 1 and sizes[1] > 1
+    is_run_and_sweep = (len(first.folders) == 1) != (len(second.folders) == 1)
     if is_run_and_sweep and not shared:
         problem = f"{first.name} and {second.name} have no seed in common"
         raise InvalidInput(f"{problem}. Compare a run with a sweep that has its seed.")
@@ -219,8 +218,7 @@ def describe_verdict(comparison: Comparison) -> str:
         a, b = (
             format_percent(each, images) for each in comparison.correct.mean(axis=1)
         )
-        count = f"{images:,} test images"
-        correct = f"A classifies {a} and B {b} of {count} correctly"
+        correct = f"A classifies {a} and B {b} of {images:,} test images correctly"
         alone = f"only A is right on {only_a:,}, and only B on {only_b:,}"
         numbers = f"{correct}; {alone}"
         if comparison.left_out:
@@ -323,7 +321,6 @@ def describe_side(side: Side, network: RunFolder) -> dict[str, object]:
     record = network.read_record()
     return {
         "name": side.name,
-        "is_sweep": len(side.folders) > 1,
         "place": origins.describe_place(record),
         "command": make_command(record.parameters, "runs/again"),
     }

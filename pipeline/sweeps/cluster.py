@@ -11,7 +11,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_cluster(
-    address: str, data_files: Iterable[bytes]
+    address: str, wanted: RunRecord, data_files: Iterable[bytes]
 ) -> "Iterator[ClusterTrainer]":
     """Yield a trainer that trains points on the workers of a Dask cluster.
 
     address: the address of the cluster's scheduler.
+    wanted: the record of any point. Workers that do not have the code and versions in
+        it get no points.
     data_files: the bytes of each data.npz that the points need.
 
     Raises InvalidInput if no scheduler answers, and CommandFailed if the cluster fails
@@ -47,12 +49,13 @@ def open_cluster(
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # no tracebacks
     with Client(address, timeout=TIMEOUT) as client:
         trainer = ClusterTrainer(client)
+        trainer.refuse_incompatible_workers(wanted)
         trainer.send_data(data_files)
         try:
             yield trainer  # raises the errors of the caller's with statement
         except CancelledError:
             raise CommandFailed("The scheduler ended. Run the sweep again.") from None
-        except (KilledWorker, RuntimeError, ImportError) as error:
+        except (KilledWorker, RuntimeError) as error:
             raise CommandFailed(f"The cluster cannot train: {error}") from error
 
 
@@ -92,14 +95,25 @@ class ClusterTrainer(Trainer):
         log.warning("It gets no points. Correct this, and start it again.")
         self.client.retire_workers([refusal.worker])
 
+    def refuse_incompatible_workers(self, wanted: RunRecord) -> None:
+        """Refuse the workers that do not have the same inputs as `wanted`.
+
+        A worker that cannot import the project would end at its first task, in silence.
+        """
+        record = to_json(wanted)
+        answers = self.client.run(describe_incompatibility, record, on_error="return")
+        for worker, answer in answers.items():
+            if isinstance(answer, Exception):
+                answer = f"cannot import the project ({answer})"
+            if answer:
+                self.refuse(Refusal(worker, answer))
+
     def _wait_for_worker(self) -> None:
         """Wait until the cluster has a worker that was not refused, and say so once."""
-        has_warned = False
+        if not self._list_accepted_workers():
+            advice = "To add one: dask worker ADDRESS --no-nanny"
+            log.warning(f"The cluster has no worker. {advice}")
         while not (accepted := self._list_accepted_workers()):
-            if not has_warned:
-                advice = "To add one: dask worker ADDRESS --no-nanny"
-                log.warning(f"The cluster has no worker. {advice}")
-                has_warned = True
             time.sleep(0.5)
         if self.refused:  # which may need some time to leave
             # Other workers get points if the accepted ones leave.
@@ -116,8 +130,7 @@ def check_scheduler(address: str) -> None:
     try:
         options = Security().get_connection_args("client")
         answer = asyncio.wait_for(connect(address, **options), TIMEOUT)
-        with ThreadPoolExecutor(1) as thread:  # Jupyter runs a loop in its own thread
-            connection = thread.submit(asyncio.run, answer).result()
+        connection = asyncio.run(answer)
         connection.abort()  # only an answer was needed
     except (OSError, ValueError) as error:
         reason = str(error) or "silence"

@@ -77,7 +77,7 @@ def list_points(sweep: SweepDefinition) -> list[Parameters]:
         problem = f"The sweep has several sources: {', '.join(sources)}"
         reason = "accuracies on different images cannot be compared"
         raise InvalidInput(f"{problem}. Make a sweep for each, because {reason}.")
-    return list({each.model_dump_json(): each for each in checked}.values())
+    return list(dict.fromkeys(checked))
 
 
 def _list_combinations(sweep: SweepDefinition) -> Iterator[dict[str, Any]]:

@@ -95,7 +95,8 @@ def open_trainer(
         from pipeline.sweeps import cluster
 
         data_files = {sweep.make_training_data(point.parameters) for point in jobs}
-        with cluster.open_cluster(scheduler, data_files) as trainer:
+        wanted = jobs[0].expected_record
+        with cluster.open_cluster(scheduler, wanted, data_files) as trainer:
             yield trainer
     else:
         if jobs:

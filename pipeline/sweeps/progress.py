@@ -55,7 +55,6 @@ class Progress:
 
     def __init__(self, sweep: Sweep, total: int) -> None:
         self.sweep = sweep
-        self.metric = sweep.record.select
         self.total = total
         self.count = 0
         self.started = time.monotonic()
@@ -65,11 +64,14 @@ class Progress:
         record = point.record
         result = str(point.status)
         if record and record.metrics:
-            images = count_images(dict(record.parameters), self.metric)
-            value = getattr(record.metrics, self.metric)
-            result = f"{self.metric} {format_result(self.metric, value, images)}"
+            metric = self.sweep.record.select
+            images = count_images(dict(record.parameters), metric)
+            value = getattr(record.metrics, metric)
+            result = f"{metric} {format_result(metric, value, images)}"
         when = f"[{self.count}/{self.total}] {datetime.now():%H:%M:%S}"
         name = self.sweep.describe_point(point)
-        mean = (time.monotonic() - self.started) / self.count
-        left = format_duration(mean * (self.total - self.count))
-        log.info(f"{when} {name}: {result} | about {left} left")
+        left = ""
+        if self.count < self.total:
+            mean = (time.monotonic() - self.started) / self.count
+            left = f" | about {format_duration(mean * (self.total - self.count))} left"
+        log.info(f"{when} {name}: {result}{left}")

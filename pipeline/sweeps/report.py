@@ -69,15 +69,16 @@ def describe_luck(selected: pd.Series, ranking: pd.DataFrame, metric: str) -> st
     low, high = selected[["lowest", "highest"]]
     others = ranking[1:].dropna(subset="mean")  # without those that have no result
     if others.empty:
-        return "No other one has a result"
-    gap = others["mean"].round(4).sub(selected["mean"].round(4)).abs().min()
+        return "No other configuration has a result"
+    first, second = ranking["mean"].round(4)[:2]
+    gap = abs(first - second)
     behind = f"{100 * gap:.2f} points" if "accuracy" in metric else f"{gap:.3f}"
-    second = f"The second is {behind} behind"
+    result = f"The second is {behind} behind"
     if selected["seeds"] == 1:
-        return f"{second}, with one seed, so luck may have decided"
+        return f"{result}, with one seed, so luck may have decided"
     if any((others["lowest"] <= high) & (others["highest"] >= low)):
-        return f"{second}, and ranges over the seeds overlap: luck may have decided"
-    return f"{second}, and no range over the seeds overlaps with that of the best"
+        return f"{result}, and ranges over the seeds overlap: luck may have decided"
+    return f"{result}, and no range over the seeds overlaps with that of the best"
 
 
 def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> list[str]:

@@ -21,6 +21,11 @@ import importlib.metadata as metadata
 true = metadata.version
 metadata.version = lambda name: "1.0" if name == "numpy" else true(name)
 """
+# A worker of this environment could import the project, which is installed in it.
+ALONE = """
+import sys
+sys.modules["pipeline"] = None
+"""
 
 
 class Dask:
@@ -145,10 +150,11 @@ def test_a_late_worker_that_differs_is_named_once_and_the_night_goes_on(
 @pytest.mark.parametrize(
     ("option", "code", "reason"),
     [
+        ("--no-nanny", ALONE, "cannot import the project"),
         ("--no-nanny", OTHER_VERSIONS, " version numpy, which was "),
         ("--nanny", "", "has a nanny"),
     ],
-    ids=["versions", "nanny"],
+    ids=["project", "versions", "nanny"],
 )
 def test_a_worker_that_cannot_train_is_named_and_another_trains(
     dask, local, option, code, reason
@@ -158,6 +164,7 @@ def test_a_worker_that_cannot_train_is_named_and_another_trains(
     running = dask.sweep(local / "s.yaml", out)
     assert reason in wait_for("(The worker at tcp://127.0.0.1:.*)", running.stdout)
     wait_for("The cluster has no worker", running.stdout)
+    assert [path.name for path in out.iterdir()] == [LOCK]  # nothing is written
     dask.add_worker()
     log, errors = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, log + errors

@@ -19,8 +19,6 @@ from pipeline.sweeps.table import (
 from tests.conftest import EPOCH, VALIDATED
 from tests.sweeps.conftest import QUICK, end, make_points, make_sweep, write
 
-MANY = ("num_samples", "epochs", "hidden_size", "batch_size")
-
 
 def read_points_of(path):
     return list_points(read_definition(path))

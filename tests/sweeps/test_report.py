@@ -78,7 +78,7 @@ def test_a_selection_says_whether_luck_may_have_decided(second, words):
     ranking = make_ranking(values)
     alone = ranking.assign(mean=ranking["mean"].where(ranking.index == 0))
     nothing = report.describe_luck(ranking.iloc[0], alone, "validation_accuracy")
-    assert nothing == "No other one has a result"
+    assert nothing == "No other configuration has a result"
     assert words in report.describe_luck(
         ranking.iloc[0], ranking, "validation_accuracy"
     )
