@@ -193,7 +193,10 @@ class NotebookProcess:
 def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
     from pipeline.execution import shell  # only the new process needs IPython
 
-    shell.run_cells(pipe, environment)
+    # If a signal interrupts the parent while this process starts, the parent closes the
+    # pipe, but cannot kill this process, whose number it has not received yet.
+    with contextlib.suppress(BrokenPipeError):
+        shell.run_cells(pipe, environment)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections import defaultdict
 
 import nbclient
@@ -227,6 +229,22 @@ def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp
     (pid,) = map(int, read_texts(tmp_path / "out.ipynb"))
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(timeout=PATIENCE)
+
+
+def test_a_process_that_starts_while_its_parent_is_interrupted_ends_in_silence():
+    """The parent has closed the pipe, and does not know the number of the process."""
+    code = (
+        "from pipeline.execution import process\n"
+        "started = process.NotebookProcess({}, {})\n"
+        "process.start_fork_server()\n"
+        "with started.child_end, process.hide_main_module():\n"
+        "    started.process.start()\n"
+        "started.pipe.close()\n"
+        "started.process.join()\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 COUNT_THREADS = """
