@@ -81,7 +81,6 @@ def test_a_question_has_one_right_choice_and_a_word_on_each(lesson):
     for question, row in zip(questions, rows, strict=True):
         assert row["data-question"] == question["id"]
         assert question.p.text.removeprefix("Predict: ") in row.th.text
-        letters = [each.text[:3] for each in question.select("summary")]
-        assert letters == ["(a)", "(b)", "(c)"]
+        assert len(question.select("summary")) == 3
         marks = [each.b.text for each in question.select("details")]
         assert sorted(marks) == ["No.", "No.", "Right."]

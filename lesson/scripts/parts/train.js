@@ -88,7 +88,8 @@ class Training extends TrainingSection {
   // Copies one line that holds all dots. If the browser does not allow this, the line is selected.
   // navigator.clipboard would not exist on a page that is served over plain http.
   copy() {
-    if (this.dots.list().length === 0) {
+    const count = this.dots.list().length;
+    if (count === 0) {
       this.say("There are no dots yet.");
       return;
     }
@@ -96,7 +97,8 @@ class Training extends TrainingSection {
     field.hidden = false;
     field.value = this.dots.write();
     field.select();
-    this.say(document.execCommand("copy") ? "Copied." : "Copy what is selected.");
+    const isCopied = document.execCommand("copy");
+    this.say(isCopied ? `Dots copied: ${count}.` : "Copy what is selected.");
   }
 
   // Takes the seed and the switch from the page's address, such as #seed=300&slip=off. A link to a
