@@ -2,7 +2,8 @@
 
 The parent process sends the source of each cell through a pipe. The notebook's process
 runs the cell with IPython, but without a Jupyter kernel, and sends back the outputs
-(see shell.py).
+(see shell.py). With kernels a run takes three times as long, and a sweep of twelve
+points ten times (``make bench``).
 """
 
 import contextlib
