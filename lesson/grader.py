@@ -27,7 +27,7 @@ CAUSES = {  # what is said of gradients that equal those of a mistaken function
 
 def check_line(name: str, function: Any, *arrays: Any) -> None:
     """Print whether a function returns what the function in `LINES` returns."""
-    print(find_difference(name, function, LINES[name], {"": arrays}) or "equal")
+    print(find_difference([name], function, LINES[name], {"": arrays}) or "equal")
 
 
 def check(forward: Any, backward: Any, *paper: Any) -> list[bool]:
@@ -45,9 +45,9 @@ def check(forward: Any, backward: Any, *paper: Any) -> list[bool]:
         ),
     }
     ends = {where: (case[0], case[-1]) for where, case in cases.items()}
-    wrong = find_difference("hidden scores", forward, helpers.forward, ends)
+    wrong = find_difference(["hidden", "scores"], forward, helpers.forward, ends)
     print("forward pass:", wrong or "equal")
-    passes = "gradient_1 gradient_2", backward
+    passes = ["gradient_1", "gradient_2"], backward
     also_wrong = find_difference(*passes, true_backward, cases, -1)
     print("backward pass:", also_wrong or "equal")
     for cause, mistaken in CAUSES.items():
@@ -65,31 +65,31 @@ def make_case(inputs: Any, target: Any, weights: Any) -> Any:
 
 
 def find_difference(
-    names: str,
+    names: list[str],
     function: Any,
     expected: Any,
     cases: dict[str, Any],
-    order: int = 1,
+    step: int = 1,
 ) -> str:
     """Return where the results of two functions first differ, or what is missing.
 
     The text is "" if all results are equal.
 
-    names: of the results, with a space between two.
+    names: what the results are called.
     cases: the arguments of each call, by where they come from.
-    order: 1, or -1 to compare the last result first.
+    step: 1, or -1 to compare the last result first.
     """
     __tracebackhide__ = True
     if ... in function.__code__.co_consts:
         return "not written yet, because a ... is left"
     for where, case in cases.items():
         right, found = expected(*case), function(*case)
-        if " " not in names:
+        if len(names) == 1:
             right, found = (right,), (found,)
         if not isinstance(found, tuple):
             return "return both results, with a comma between them"
-        results = [*zip(names.split(), found, right, strict=True)]
-        for name, result, true in results[::order]:
+        results = [*zip(names, found, right, strict=True)]
+        for name, result, true in results[::step]:
             mine = np.array(result, float)
             if mine.shape != true.shape:
                 return f"{where}{name} has the shape {mine.shape}, not {true.shape}"
