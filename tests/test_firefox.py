@@ -99,4 +99,4 @@ def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(
     page.send("reload", wait="complete")
     assert page.evaluate(f"{choice}.open")
     sheet = page.evaluate("document.querySelector('.sheet tbody').textContent")
-    assert "(c) Neither. Right." in sheet
+    assert "Neither. Right." in sheet

@@ -109,8 +109,9 @@ while (history.length < given.parameters.epochs) {
 const { first, second } = training.weights;
 const others = [bytes(given.others), bytes(given.answers)];
 const { normalisation } = given.parameters;
-const metrics = network.evaluate(...others, training.weights, normalisation);
+const { error, accuracy } = network.evaluate(...others, training.weights, normalisation);
 const digest = await network.digestOf(training.weights);
+const metrics = [error, accuracy];
 return { history, metrics, first: text(first), second: text(second), digest };
 """
 
@@ -184,7 +185,7 @@ const shown = sums.measure({
   weights: before,
   inputs: [...image].map((pixel) => scaled[pixel]),
   targets,
-  inactive: given.parameters.relu_grad_inactive,
+  inactiveSlope: given.parameters.relu_grad_inactive,
   rate,
 });
 const after = sums.makeStep(shown).weights;
@@ -240,7 +241,7 @@ def test_a_number_on_paper_is_judged(run_node, number, place, word):
       weights: given.weights.map((matrix) => Float64Array.from(matrix.flat())),
       inputs: given.inputs,
       targets: given.targets,
-      inactive: 0,
+      inactiveSlope: 0,
       nameOf: () => "it",
     });
     return paper.judge(measured, kind, Number(layer), Number(place), given.number);

@@ -1,7 +1,8 @@
 // Computes all numbers of a network for one input, and lists the terms of its sums, rounded.
 //
 //   network  { sizes: of the layers, such as [784, 40, 10]; weights: matrices, row by row; inputs;
-//            targets; inactive: the ReLU's slope for inactive units; rate; nameOf(layer, place) }
+//            targets; inactiveSlope: the ReLU's slope for inactive units; rate: the learning rate;
+//            nameOf(layer, place) }
 //
 // To be drawn, a network also has either nouns, the names of its layers, or classes, the names of
 // its scores, and pixels, those of the image.
@@ -27,22 +28,24 @@ function multiplyBack(signals, matrix, size) {
 // Returns a network with four more lists, each with an item for each layer: sums, values (the sums
 // after the ReLU), back (the sums of error signals) and signals (back, times the ReLU's slopes).
 export function measure(network) {
-  const { sizes, weights, inputs, targets, inactive } = network;
-  const last = weights.length;
+  const { sizes, weights, inputs, targets, inactiveSlope } = network;
+  const last = weights.length; // weights[0] lead from layer 0 to layer 1, and so on
   const sums = [inputs];
   const values = [inputs];
-  for (let layer = 1; layer <= last; layer++) {
-    sums[layer] = multiply(values[layer - 1], weights[layer - 1], sizes[layer]);
-    values[layer] = layer < last ? sums[layer].map((sum) => Math.max(0, sum)) : sums[layer];
+  for (let layer = 0; layer < last; layer++) {
+    const next = layer + 1;
+    sums[next] = multiply(values[layer], weights[layer], sizes[next]);
+    values[next] = next < last ? sums[next].map((sum) => Math.max(0, sum)) : sums[next];
   }
   const back = [];
   const signals = [];
   back[last] = sums[last].map((score, place) => score - targets[place]);
   signals[last] = back[last];
   for (let layer = last - 1; layer > 0; layer--) {
-    const findSlope = (h) => (values[layer][h] > 0 ? 1 : inactive);
-    back[layer] = multiplyBack(signals[layer + 1], weights[layer], sizes[layer]);
-    signals[layer] = back[layer].map((sum, h) => sum * findSlope(h));
+    const next = layer + 1;
+    const slopes = values[layer].map((value) => (value > 0 ? 1 : inactiveSlope));
+    back[layer] = multiplyBack(signals[next], weights[layer], sizes[layer]);
+    signals[layer] = back[layer].map((sum, place) => sum * slopes[place]);
   }
   return { ...network, sums, values, back, signals };
 }
@@ -50,11 +53,13 @@ export function measure(network) {
 // Returns the network after one step: each weight minus the learning rate times its slope.
 export function makeStep(network) {
   const { values, signals, rate } = network;
-  const weights = network.weights.map((matrix, before) => {
-    const size = network.sizes[before + 1];
+  const weights = network.weights.map((matrix, layer) => {
+    const next = layer + 1;
+    const size = network.sizes[next]; // of a row of the matrix
     return matrix.map((weight, at) => {
-      const slope = values[before][Math.floor(at / size)] * signals[before + 1][at % size];
-      return weight - rate * slope;
+      const input = values[layer][Math.floor(at / size)];
+      const signal = signals[next][at % size];
+      return weight - rate * (input * signal);
     });
   });
   return measure({ ...network, weights });
@@ -65,7 +70,7 @@ export const findLoss = ({ signals }) =>
   signals.at(-1).reduce((sum, signal) => sum + signal * signal, 0) / 2;
 
 export const listPlaces = ({ sizes }) =>
-  sizes.flatMap((size, layer) => Array.from({ length: size }, (_, place) => [layer, place]));
+  sizes.flatMap((size, layer) => Array.from({ length: size }, (_, place) => ({ layer, place })));
 
 export const listWeights = ({ sizes }) =>
   sizes.slice(1).flatMap((size, before) =>
@@ -89,8 +94,7 @@ export function findWeight({ sizes, weights, values, signals }, layer, from, to)
 // Returns a term of a sum: a weight, the other factor, their product, and the name of the place
 // that has the other factor.
 function makeTerm(network, found, factor, layer, place) {
-  const factors = [factor, found.weight];
-  return { ...found, factors, product: factor * found.weight, name: network.nameOf(layer, place) };
+  return { ...found, factor, product: factor * found.weight, name: network.nameOf(layer, place) };
 }
 
 // Returns the products that add up to the sum of a unit or of a score.
@@ -107,41 +111,42 @@ export const findProductsBack = (network, layer, from) =>
     return makeTerm(network, found, found.signal, layer + 1, to);
   });
 
-const DIGITS_SHOWN = 1000; // three digits after the decimal point
+const UNITS = 1000; // in 1: sums show three digits after the decimal point
 
-// Returns a number rounded as sums show it.
-export const round = (value) => Math.round(value * DIGITS_SHOWN) / DIGITS_SHOWN + 0;
+// Returns a number rounded as sums show it, and never as -0.
+export const round = (value) => Math.round(value * UNITS) / UNITS + 0;
 
 // Returns the difference between the rounded total and the sum of its rounded terms.
 export function findRest(terms, total) {
-  const sum = terms.reduce((units, { product }) => units + Math.round(product * DIGITS_SHOWN), 0);
-  return (Math.round(total * DIGITS_SHOWN) - sum) / DIGITS_SHOWN;
+  const sum = terms.reduce((units, { product }) => units + Math.round(product * UNITS), 0);
+  return (Math.round(total * UNITS) - sum) / UNITS;
 }
 
-// Returns the loss at several places of one weight, as a list of [weight, loss]. All other weights
-// stay the same.
-export function findCurve(network, { layer, at }, places) {
-  const weights = [...network.weights];
-  const matrix = Float64Array.from(weights[layer - 1]);
-  weights[layer - 1] = matrix;
-  return places.map((place) => {
-    matrix[at] = place;
-    return [place, findLoss(measure({ ...network, weights }))];
+// Returns the losses that several values of one weight would give. All other weights stay the same.
+export function findLosses(network, { layer, at }, values) {
+  return values.map((value) => {
+    const weights = [...network.weights];
+    const changed = Float64Array.from(weights[layer - 1]);
+    changed[at] = value;
+    weights[layer - 1] = changed;
+    return findLoss(measure({ ...network, weights }));
   });
 }
 
+const NEARLY_ZERO = 1e-6;
+
 // Returns the centre of a picture of a weight's curve, and how far the picture has to reach to both
-// sides to show the weight and its next step. The centre is the bottom of the curve, or the weight
-// itself if the curve has no bottom.
+// sides to show the weight and its next step, with some room beside them. The centre is the bottom
+// of the curve, or the weight itself if the curve has no bottom.
 export function findReach(network, weight) {
   const now = weight.weight;
-  const h = 1e-3;
-  const curve = findCurve(network, weight, [now - h, now, now + h]);
-  const [low, middle, high] = curve.map(([, loss]) => loss);
+  const h = 1e-3; // the distance over which the loss is compared
+  const [low, middle, high] = findLosses(network, weight, [now - h, now, now + h]);
+  const slope = (high - low) / (2 * h);
   const curvature = (low - 2 * middle + high) / h ** 2;
-  const toBottom = curvature > 1e-6 ? (low - high) / (2 * h) / curvature : 0;
+  const toBottom = curvature > NEARLY_ZERO ? -slope / curvature : 0;
   const centre = now + toBottom;
   const next = now - network.rate * weight.slope;
   const reach = Math.max(1.75 * Math.abs(toBottom), 1.25 * Math.abs(next - centre));
-  return [centre, reach > 1e-6 ? reach : 1];
+  return { centre, reach: reach > NEARLY_ZERO ? reach : 1 };
 }

@@ -4,7 +4,7 @@ import { setUpPad } from "../../../pipeline/reports/scripts/parts/pad.js";
 import { Trainings } from "../../../pipeline/reports/scripts/parts/trainings.js";
 import { setUpClass } from "../parts/class.js";
 import { Dots } from "../parts/dots.js";
-import { setUpSteps } from "../parts/step.js";
+import { Steps } from "../parts/step.js";
 import { MILESTONES } from "../parts/strip.js";
 import { setUpTraining } from "../parts/train.js";
 
@@ -14,5 +14,5 @@ const trainings = new Trainings(training, source, MILESTONES);
 const dots = new Dots(training.digest);
 const pad = setUpPad(document.querySelector(".drawing"), network);
 setUpTraining(document.getElementById("train"), trainings, dots, pad);
-setUpSteps(document.querySelector(".steps"), training, pad);
+new Steps(document.querySelector(".steps"), training, pad).begin();
 setUpClass(document.querySelector(".class"), training.parameters.num_validation, dots.setting);

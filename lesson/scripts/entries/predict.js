@@ -32,24 +32,26 @@ class Prediction {
   // Opens the predicted choice and the right one. Before there is a prediction, the comments on all
   // choices are hidden, so that a search or a printer does not find them.
   show() {
-    const chosen = store.read(this.key);
-    const isWaiting = chosen === null;
+    const place = store.read(this.key); // of the prediction, or null
+    const isWaiting = place === null;
     this.stop.classList.toggle("waiting", isWaiting);
     this.choices.forEach((choice, i) => {
+      const isChosen = i === place;
       choice.lastElementChild.hidden = isWaiting;
-      choice.classList.toggle("chosen", i === chosen);
-      choice.open = choice.matches(".chosen") || (choice.matches(".right") && !isWaiting);
+      choice.classList.toggle("chosen", isChosen);
+      choice.open = isChosen || (choice.matches(".right") && !isWaiting);
     });
-    this.fillRow(this.choices[chosen]);
+    const cells = [...this.row.querySelectorAll("td")];
+    for (const cell of cells) cell.replaceChildren();
+    if (!isWaiting) this.fillRow(cells, this.choices[place]);
   }
 
-  // choice: the prediction, if there is one.
-  fillRow(choice) {
+  // choice: the prediction.
+  fillRow([predicted, outcome, verdict], choice) {
     const right = this.choices.find((each) => each.matches(".right"));
-    const [predicted, outcome, verdict] = this.row.querySelectorAll("td");
-    predicted.replaceChildren(...(choice ? copyOf(choice.firstElementChild) : []));
-    outcome.replaceChildren(...(choice ? listWords(right) : []));
-    verdict.textContent = choice ? (choice === right ? "✓ right" : "✗ wrong") : "";
+    predicted.replaceChildren(...copyOf(choice.firstElementChild));
+    outcome.replaceChildren(...listWords(right));
+    verdict.textContent = choice === right ? "✓ right" : "✗ wrong";
   }
 }
 

@@ -15,16 +15,17 @@ class Class extends Section {
   }
 
   show() {
-    const kept = store.read(this.key) ?? "";
-    if (this.field.value !== kept) this.field.value = kept;
-    const { dots, repeated, refused } = readLines(kept, this.setting, this.images);
+    const lines = store.read(this.key) ?? "";
+    if (this.field.value !== lines) this.field.value = lines; // else the cursor would jump
+    this.part("result").hidden = lines.trim() === "";
+    const { dots, repeated, refused } = readLines(lines, this.setting, this.images);
     drawGroups(this.part("groups"), dots);
-    const again = repeated ? ` Dots that were there already: ${repeated}.` : "";
+    const again = repeated > 0 ? ` Dots that were there already: ${repeated}.` : "";
     this.write("says", describeGroups(dots) + again);
-    this.part("result").hidden = kept.trim() === "";
-    const items = refused.map(({ line, number, reason }) =>
-      make("li", {}, `Line ${number}, `, make("code", {}, line.slice(0, 60)), `, ${reason}.`),
-    );
+    const items = refused.map(({ line, number, reason }) => {
+      const begin = make("code", {}, line.slice(0, 60));
+      return make("li", {}, `Line ${number}, `, begin, `, ${reason}.`);
+    });
     this.part("refused").replaceChildren(...items);
     this.part("not-counted").hidden = items.length === 0;
   }

@@ -19,12 +19,11 @@ const RATE = {
   pattern: "(?=.*[1-9])[0-9]*[.,]?[0-9]+",
   title: "A number above 0",
 };
-const FIRST_WEIGHT = { layer: 1, from: 0, to: 0 };
 
 export class NetworkView {
   // phases: the parts of a step that have a button. paper: a `Paper`, which asks for numbers before
   // they are shown, or null.
-  constructor(root, { phases, paper = null }) {
+  constructor(root, { phases, paper }) {
     this.root = root;
     this.drawing = new Circles();
     this.paper = paper;
@@ -42,7 +41,7 @@ export class NetworkView {
   // Builds the drawing and the panel below the buttons. others: elements to put beside the buttons.
   build(first, others = []) {
     const hasOneWeight = first.sizes.length === 2 && first.weights[0].length === 1;
-    this.home = hasOneWeight ? FIRST_WEIGHT : null; // what is chosen while nothing is pressed
+    this.home = hasOneWeight ? { layer: 1, from: 0, to: 0 } : null; // what is chosen while nothing is pressed
     this.network = measure(first);
     this.says = make("p", { class: "says", role: "status" });
     this.root.firstChild.append(...others);
@@ -94,7 +93,7 @@ export class NetworkView {
 
   // Deselects what was pressed.
   forget() {
-    this.chosen = this.home; // a place, [layer, place], or a weight, { layer, from, to }
+    this.chosen = this.home; // { layer, place } of a circle, { layer, from, to } of a weight, or null
     this.text = ""; // the words about the part of the step, or about a number
     this.resetCurve();
   }
@@ -102,30 +101,27 @@ export class NetworkView {
   // Begins a new curve, with a frame of its own and no steps yet.
   resetCurve() {
     this.frame = null;
-    this.trail = []; // where the weight was before each update, and its loss
+    this.trail = []; // the weight and the loss before each update
   }
 
-  // Shows a network, in the form that sums.js describes, before its step.
-  load(network) {
-    this.network = measure(network);
-    this.phase = "forward";
-    this.before = null;
-    this.text = "";
-    this.resetCurve();
-    this.show();
-    bring(this.says);
-  }
-
-  // Shows the first network again. The learning rate of the reader is kept, unless the loss has
-  // become too large with it.
+  // Shows the first network again, before its step. The learning rate of the reader is kept, unless
+  // the loss has become too large with it.
   restart(first) {
     const rate = isDiverged(this.network) ? first.rate : this.network.rate;
     this.rate.value = rate;
-    this.load({ ...first, rate });
+    this.network = { ...first, rate };
+    this.phase = "forward";
+    this.resetCurve();
+    this.renew();
+    bring(this.says);
+  }
+
+  get hasPlace() {
+    return this.chosen !== null && "place" in this.chosen;
   }
 
   get hasWeight() {
-    return this.chosen !== null && !Array.isArray(this.chosen);
+    return this.chosen !== null && "from" in this.chosen;
   }
 
   get weight() {
@@ -133,9 +129,9 @@ export class NetworkView {
     return findWeight(this.network, layer, from, to);
   }
 
-  isChosen(layer, place) {
-    const { chosen } = this;
-    return Array.isArray(chosen) && chosen[0] === layer && chosen[1] === place;
+  // item: a place or a weight, in the form that `chosen` has.
+  isChosen(item) {
+    return Object.entries(item).every(([name, value]) => this.chosen?.[name] === value);
   }
 
   // Sets the weight to a value on its curve.
@@ -146,7 +142,7 @@ export class NetworkView {
     this.renew();
   }
 
-  // Computes all numbers again after one has changed.
+  // Computes all numbers again after one has changed, and shows the network as it is before a step.
   renew() {
     this.network = measure(this.network);
     this.before = null;
@@ -161,7 +157,7 @@ export class NetworkView {
     this.chosen = chosen;
     this.show();
     this.panel.querySelector(".ask input")?.focus();
-    // A row of a sum disappears when it is pressed.
+    // A row of a sum disappears when it is pressed, and takes the focus with it.
     if (document.activeElement === document.body) this.panel.focus({ preventScroll: true });
     bring(this.panel);
   }
@@ -179,9 +175,9 @@ export class NetworkView {
   goTo(phase) {
     if (phase === "update" && this.rate && !this.rate.reportValidity()) return;
     this.phase = phase;
-    this.before = null; // unless the update below sets it
     this.chosen = this.drawing.findSubject(this);
-    if (phase === "update") this.update();
+    this.before = null;
+    if (phase === "update") this.update(); // which sets `before`
     this.text = describe(this.network, phase, this.before);
     this.show();
     bring(this.says);
@@ -190,7 +186,9 @@ export class NetworkView {
   // Makes the step.
   update() {
     this.before = this.network;
-    if (this.hasWeight) this.trail.push([this.weight.weight, findLoss(this.network)]);
+    if (this.hasWeight) {
+      this.trail.push({ weight: this.weight.weight, loss: findLoss(this.network) });
+    }
     this.paper?.revealAnswers();
     this.network = makeStep(this.network);
   }
@@ -205,32 +203,33 @@ export class NetworkView {
   }
 
   showPanel() {
-    const { network, paper, text, chosen } = this;
-    const isAsked = chosen !== null && paper?.asks(this);
-    this.says.textContent = text || (paper?.isAsking ? paper.invitation : invite(this));
-    const { figure, words } = isAsked ? { figure: paper.ask(this), words: [] } : this.explain();
+    const { text, paper } = this;
+    const invitation = paper?.hidesNumbers ? paper.invitation : invite(this);
+    this.says.textContent = text === "" ? invitation : text;
+    const isForm = this.chosen !== null && paper?.hidesChosen(this);
+    const { figure, words } = isForm ? { figure: paper.makeForm(this), words: [] } : this.explain();
     this.about.replaceChildren(figure);
-    this.words.replaceChildren(...words.filter(Boolean).map((each) => make("p", {}, each)));
-    this.slider.hidden = isAsked || !this.hasWeight || isDiverged(network);
+    this.words.replaceChildren(...words.map((each) => make("p", {}, each)));
+    this.slider.hidden = isForm || !this.hasWeight || isDiverged(this.network);
     if (!this.slider.hidden) this.showSlider();
   }
 
   // Returns the figure of what is chosen, and the sentences below it.
   explain() {
     const { network, chosen } = this;
-    const press = (weight) => this.choose(weight);
     if (isDiverged(network)) {
       const text = "The loss is too large. Start again with a smaller learning rate.";
       return { figure: "", words: [text] };
     }
     if (this.hasWeight) return this.explainWeight();
-    if (chosen) return explainPlace(network, ...chosen, press);
+    if (this.hasPlace) return explainPlace(network, chosen, (weight) => this.choose(weight));
     return { figure: "", words: [] };
   }
 
+  // Keeps the frame of the curve as long as the weight is in it, so that the weight is seen to move.
   explainWeight() {
     const { network, weight, trail } = this;
-    if (!this.frame || !isInFrame(network, weight, this.frame)) {
+    if (this.frame === null || !isInFrame(network, weight, this.frame)) {
       this.frame = findFrame(network, weight, trail);
     }
     return explainWeight(network, weight, this.frame, trail);

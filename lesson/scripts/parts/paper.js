@@ -8,23 +8,24 @@ import {
   makeNumberField,
 } from "../../../pipeline/reports/scripts/show/dom.js";
 import { findProducts, findProductsBack, listPlaces } from "../compute/sums.js";
-import { isHidden } from "../show/words.js";
+import { hasSignals, isHidden } from "../show/words.js";
 
 const add = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 const SIGNS = "Mind the signs: plus times minus is minus, and minus times minus is plus.";
 
-// Common mistakes: each with the number that it gives, and what to say about it.
+// Common mistakes: each is a pair of the number that it gives, and what to say about it.
 const SLIPS = {
   values(network, layer, place) {
     const { sums } = network;
     const products = findProducts(network, layer, place);
     const fromSums = add(products.map(({ from, weight }) => sums[layer - 1][from] * weight));
-    const cut = isHidden(network, layer)
-      ? [sums[layer][place], "That is the sum. It is not above 0, so the ReLU makes it 0."]
-      : [Math.max(0, sums[layer][place]), "Only units have a ReLU. A score may be below 0."];
+    const sum = sums[layer][place];
+    const wrongRelu = isHidden(network, layer)
+      ? [sum, "That is the sum. It is not above 0, so the ReLU makes it 0."]
+      : [Math.max(0, sum), "Only units have a ReLU. A score may be below 0."];
     return [
-      cut,
-      [-sums[layer][place], SIGNS],
+      wrongRelu,
+      [-sum, SIGNS],
       [fromSums, "You have used the sum of an inactive unit. The ReLU makes it 0."],
     ];
   },
@@ -65,8 +66,10 @@ const NOT_YET = {
 export function judge(network, kind, layer, place, number) {
   const isNear = (value) => Math.abs(number - value) < 1e-9;
   if (isNear(network[kind][layer][place])) return "";
-  const slip = SLIPS[kind](network, layer, place).find(([value]) => isNear(value));
-  return slip?.[1] ?? NOT_YET[kind];
+  for (const [wrong, explanation] of SLIPS[kind](network, layer, place)) {
+    if (isNear(wrong)) return explanation;
+  }
+  return NOT_YET[kind];
 }
 
 export class Paper {
@@ -77,56 +80,62 @@ export class Paper {
   }
 
   begin() {
-    this.found = new Set();
-    this.isAsking = true;
+    this.found = new Set(); // the numbers that are shown
+    this.hidesNumbers = true;
   }
 
-  // Stops asking, because after a step everything is shown.
+  // Shows everything, as after a step.
   revealAnswers() {
-    this.isAsking = false;
+    this.hidesNumbers = false;
   }
 
   hides(kind, layer, place) {
-    return this.isAsking && layer > 0 && !this.found.has(`${kind} ${layer} ${place}`);
+    return this.hidesNumbers && layer > 0 && !this.found.has(`${kind} ${layer} ${place}`);
   }
 
-  // Returns what the reader is asked about a chosen place: its error signal if the current phase
-  // computes it, or else its value.
-  findKind({ phase, network }, layer) {
-    const hasSignal = phase === "back" || (phase === "error" && !isHidden(network, layer));
-    return hasSignal ? "signals" : "values";
+  // Returns what the reader is asked about a place: its error signal if the current phase computes
+  // it, or else its value.
+  findKind(view, layer) {
+    return hasSignals(view, layer) ? "signals" : "values";
   }
 
   // Says what to do after a right number: find the other numbers of this phase, or go to the next
   // phase.
   describeNext({ network, phase, root }) {
     const last = network.weights.length;
-    const layers = { forward: [1, last], error: [last], back: [1] }[phase];
-    const kind = phase === "forward" ? "values" : "signals";
-    const isAsked = ([layer, place]) => layers.includes(layer) && this.hides(kind, layer, place);
-    if (listPlaces(network).some(isAsked)) {
+    const { kind, layers, next } = {
+      forward: { kind: "values", layers: [1, last], next: "Error" },
+      error: { kind: "signals", layers: [last], next: "Back" },
+      back: { kind: "signals", layers: [1], next: "Update" },
+    }[phase];
+    const isMissing = ({ layer, place }) =>
+      layers.includes(layer) && this.hides(kind, layer, place);
+    if (listPlaces(network).some(isMissing)) {
       return "Press the next circle, or this one again for its sum.";
     }
-    const next = { forward: "Error", error: "Back", back: "Update" }[phase];
-    const isWaiting = next === "Update" && root.closest(".waiting");
+    // The question below the network is about the update.
+    const isWaiting = phase === "back" && root.closest(".waiting");
     return `That was the last one. Now ${isWaiting ? "predict below, and then " : ""}press ${next}.`;
   }
 
-  asks(view) {
-    if (!Array.isArray(view.chosen)) return this.isAsking;
-    return this.hides(this.findKind(view, view.chosen[0]), ...view.chosen);
+  // Returns whether the reader has yet to find the number at the chosen place. The curve of a weight
+  // is hidden as long as any numbers are.
+  hidesChosen(view) {
+    if (!view.hasPlace) return this.hidesNumbers;
+    const { layer, place } = view.chosen;
+    return this.hides(this.findKind(view, layer), layer, place);
   }
 
   // Returns the form that asks for the number at the chosen place.
-  ask(view) {
+  makeForm(view) {
+    if (!view.hasPlace) return make("p", {}, "The curve of a weight opens after Update.");
     const { network, chosen } = view;
-    if (!Array.isArray(chosen)) {
-      return make("p", {}, "The curve of a weight opens after Update.");
-    }
-    const [layer, place] = chosen;
+    const { layer, place } = chosen;
     const kind = this.findKind(view, layer);
-    const noun =
-      kind === "signals" ? "error signal" : isHidden(network, layer) ? "value" : "number";
+    const nouns = {
+      signals: "error signal",
+      values: isHidden(network, layer) ? "value" : "number",
+    };
     const answer = make("p", { role: "status" });
     const field = makeNumberField();
     const open = () => this.found.add(`${kind} ${layer} ${place}`);
@@ -137,7 +146,7 @@ export class Paper {
     const form = make("form", { class: "ask" });
     form.append(
       answer,
-      make("label", {}, `Your ${noun} for ${network.nameOf(layer, place)}: `, field),
+      make("label", {}, `Your ${nouns[kind]} for ${network.nameOf(layer, place)}: `, field),
       make("button", { class: "action" }, "Check"),
       makeButton("Show it", show, { class: "action" }),
     );
@@ -146,7 +155,7 @@ export class Paper {
       const fault = judge(network, kind, layer, place, field.valueAsNumber);
       answer.textContent = fault;
       bring(form);
-      if (fault) return;
+      if (fault !== "") return;
       open();
       view.say(`Right. ${this.describeNext(view)}`);
     });

@@ -17,42 +17,45 @@ function readState({ weights, inputs, targets, learning_rate }) {
     weights: weights.map((matrix) => Float64Array.from(matrix.flat())),
     inputs: Float64Array.from(inputs),
     targets: Float64Array.from(targets),
-    inactive: 0,
+    inactiveSlope: 0,
     rate: learning_rate,
   };
 }
 
 // A network without hidden units is small enough for one button.
-const findPhases = ({ weights }) => (weights.length === 1 ? ["update"] : PHASES);
+function findPhases({ weights, without_buttons }) {
+  if (without_buttons) return [];
+  return weights.length === 1 ? ["update"] : PHASES;
+}
 
 // Draws a network in `root`. A network with switches has one unit, which is inactive at first. One
 // switch flips the signs of all weights. The other turns on the slip, and works only while the unit
 // is inactive.
 export function draw(root, state) {
   const paper = state.on_paper ? new Paper() : null;
-  const phases = state.without_buttons ? [] : findPhases(state);
-  const view = new NetworkView(root, { phases, paper });
+  const view = new NetworkView(root, { phases: findPhases(state), paper });
   const first = readState(state);
-  const [slip, slipLabel] = makeSwitch(["the slip"], () => {
-    view.network.inactive = Number(slip.checked);
-    view.renew();
-  });
-  const [inactiveUnit, unitLabel] = makeSwitch(["inactive unit"], () => {
-    slip.checked = false;
-    slip.disabled = !inactiveUnit.checked;
-    restart(); // see below
-  });
-  inactiveUnit.checked = true;
+  const findSlope = () => (slip.checked ? 1 : 0); // of the ReLU for inactive units
   // Returns the first network, as the switches change it.
   const read = () => {
     const sign = inactiveUnit.checked ? 1 : -1;
     const weights = first.weights.map((matrix) => matrix.map((weight) => sign * weight));
-    return { ...first, weights, inactive: Number(slip.checked) };
+    return { ...first, weights, inactiveSlope: findSlope() };
   };
   const restart = () => {
     paper?.begin();
     view.restart(read());
   };
+  const [slip, slipLabel] = makeSwitch(["the slip"], () => {
+    view.network.inactiveSlope = findSlope();
+    view.renew();
+  });
+  const [inactiveUnit, unitLabel] = makeSwitch(["inactive unit"], () => {
+    slip.checked = false;
+    slip.disabled = !inactiveUnit.checked;
+    restart();
+  });
+  inactiveUnit.checked = true;
   const again = makeButton("Start again", restart, { class: "action" });
   const rate = view.makeRate(state.learning_rate);
   const others = state.has_switches ? [again, slipLabel, unitLabel] : [again, rate];

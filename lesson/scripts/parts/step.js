@@ -14,7 +14,10 @@ import { bring, make, makeButton, makeSwitch } from "../../../pipeline/reports/s
 import { makeStep, measure } from "../compute/sums.js";
 import { describeStep, Tiles } from "../show/tiles.js";
 
-class Steps {
+const UNKNOWN = -1; // the label of a drawing; a <select> has this index when nothing is selected
+
+// root: where the steps are shown. pad: the pad with the drawing.
+export class Steps {
   constructor(root, { parameters, images, labels }, pad) {
     this.root = root;
     this.packed = [images, labels]; // which begin() unpacks
@@ -62,8 +65,8 @@ class Steps {
       weights,
       pixels,
       inputs: Float64Array.from(pixels, (pixel) => scaled[pixel]),
-      targets: Float64Array.from({ length: DIGITS }, (_, digit) => Number(digit === label)),
-      inactive: Number(this.slip.checked),
+      targets: Float64Array.from({ length: DIGITS }, (_, digit) => (digit === label ? 1 : 0)),
+      inactiveSlope: this.slip.checked ? 1 : 0, // the slip: inactive units learn like active ones
       rate: learning_rate,
       classes,
     });
@@ -73,23 +76,24 @@ class Steps {
 
   takeImage(place) {
     this.place = place;
-    this.isDrawn = false;
+    this.showsDrawing = false;
     const start = place * PIXELS;
     this.take(this.images.subarray(start, start + PIXELS), this.labels[place]);
   }
 
-  // label: the digit that the reader says it is, or -1 before that.
+  // label: the digit that the reader says it is, or UNKNOWN before that.
   takeDrawing(label) {
-    this.isDrawn = true;
+    this.showsDrawing = true;
     this.choice.selectedIndex = label;
     this.take(this.drawing, label);
   }
 
   next() {
     const { isDrawn, imageToRead } = this.pad;
-    if (isDrawn && String(imageToRead) !== String(this.drawing)) {
+    const isNew = String(imageToRead) !== String(this.drawing);
+    if (isDrawn && isNew) {
       this.drawing = imageToRead;
-      this.takeDrawing(-1);
+      this.takeDrawing(UNKNOWN);
     } else {
       this.takeImage((this.place + 1) % this.labels.length);
     }
@@ -97,7 +101,7 @@ class Steps {
 
   update() {
     bring(this.root, this.says);
-    if (this.isDrawn && this.choice.selectedIndex < 0) {
+    if (this.showsDrawing && this.choice.selectedIndex === UNKNOWN) {
       this.says.textContent = "First say which digit you have drawn.";
       this.choice.focus({ preventScroll: true });
       return;
@@ -109,24 +113,25 @@ class Steps {
     this.show(before);
   }
 
-  // before: the network before a step, if there was one.
+  // before: the network before a step, or null if there was no step.
   show(before) {
-    const { network, place, labels } = this;
-    const { classes } = this.parameters;
-    this.tiles.show(network, before);
-    const [answer, after] = [before, network]
-      .filter(Boolean)
-      .map(({ values }) => classes[argmax(values[2])]);
-    const [number, count] = [place + 1, labels.length].map((each) => each.toLocaleString("en"));
-    const which = this.isDrawn
-      ? ["Your drawing. This is a ", this.choice, "."]
-      : [`Image ${number} of ${count}, a ${classes[labels[place]]}.`];
-    const read = ` Read as ${answer}${after ? `, after the step as ${after}` : ""}.`;
-    this.where.replaceChildren(make("strong", {}, ...which), read);
+    this.tiles.show(this.network, before);
+    const which = make("strong", {}, ...this.describeImage());
+    this.where.replaceChildren(which, ` ${this.describeAnswers(before)}`);
   }
-}
 
-// Shows the steps in `root`. pad: the pad with the drawing.
-export function setUpSteps(root, training, pad) {
-  new Steps(root, training, pad).begin();
+  // Returns words, and a field to choose from if the image is a drawing.
+  describeImage() {
+    if (this.showsDrawing) return ["Your drawing. This is a ", this.choice, "."];
+    const { place, labels, parameters } = this;
+    const write = (number) => number.toLocaleString("en");
+    const name = parameters.classes[labels[place]];
+    return [`Image ${write(place + 1)} of ${write(labels.length)}, a ${name}.`];
+  }
+
+  describeAnswers(before) {
+    const read = ({ values }) => this.parameters.classes[argmax(values[2])];
+    const now = read(this.network);
+    return before ? `Read as ${read(before)}, after the step as ${now}.` : `Read as ${now}.`;
+  }
 }

@@ -3,7 +3,7 @@
 
 import { clamp, read } from "../../../pipeline/reports/scripts/compute/reading.js";
 import { make, Section } from "../../../pipeline/reports/scripts/show/dom.js";
-import { grey, nameOf, paint } from "../../../pipeline/reports/scripts/show/paint.js";
+import { nameOf, paintInk } from "../../../pipeline/reports/scripts/show/paint.js";
 
 // The epochs that a strip shows, the same on every device. The strip of a shorter training run ends
 // with the last epoch of that run.
@@ -18,12 +18,14 @@ export class Strip extends Section {
     this.epoch = -1; // the last one of the strip
     this.part("watch").hidden = false;
     this.part("strip").replaceChildren();
-    paint(this.part("watched"), [...image].map(grey));
+    paintInk(this.part("watched"), image);
   }
 
-  // Reads the drawing with a network. isLast: whether the strip ends with this epoch.
-  read(epoch, network, isLast = false) {
-    const isInStrip = MILESTONES.includes(epoch) || (isLast && epoch < MILESTONES.at(-1));
+  // Reads the drawing with a network. isLast: whether the training run ends with this epoch. A run
+  // that goes on after the last milestone still gets no more than the milestones.
+  show(epoch, network, isLast = false) {
+    const endsHere = isLast && epoch < MILESTONES.at(-1);
+    const isInStrip = MILESTONES.includes(epoch) || endsHere;
     const { scores, answer } = read(this.image, network);
     [...this.part("bars").children].forEach((bar, d) => {
       bar.hidden = !(d in this.classes) && d !== answer;

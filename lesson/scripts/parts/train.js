@@ -12,10 +12,17 @@ import { Strip } from "./strip.js";
 
 const MORE = 10; // new dots of each kind
 
+// Returns about how long the other dots will take, or "" while too few are done to tell. elapsed:
+// milliseconds.
+function describeTimeLeft(elapsed, done, total) {
+  if (done <= 2) return "";
+  const seconds = (elapsed / 1000 / done) * (total - done);
+  return `, about ${count(Math.ceil(seconds), "second")} left`;
+}
+
 class Training extends TrainingSection {
   constructor(root, trainings, dots, pad) {
-    super(root);
-    this.trainings = trainings;
+    super(root, trainings);
     this.dots = dots;
     this.pad = pad;
     this.slip = this.part("slip");
@@ -29,35 +36,38 @@ class Training extends TrainingSection {
   }
 
   train() {
-    if (this.halt || !this.seed.reportValidity()) return;
+    if (this.isBusy || !this.seed.reportValidity()) return;
     new Attempt(this, this.dot).begin();
   }
 
   // Trains the next seeds after the one in the field, except for those that have dots already.
   trainMore() {
-    if (this.halt || !this.seed.reportValidity()) return;
+    if (this.isBusy || !this.seed.reportValidity()) return;
     const { seed } = this.dot;
-    const list = this.dots.listMissing(seed, MORE);
-    if (list.length === 0) {
+    const missing = this.dots.listMissing(seed, MORE);
+    const total = missing.length;
+    if (total === 0) {
       this.say(`All dots of the ${MORE} seeds after ${seed} are there.`);
       return;
     }
+    this.say(`0 of ${total} trained.`);
     const begun = performance.now();
     let done = 0;
-    const tell = (dot) => {
+    const keep = (dot) => {
       this.dots.keep(dot);
       done++;
-      const seconds = ((performance.now() - begun) / 1000 / done) * (list.length - done);
-      const left = done > 2 ? `, about ${count(Math.ceil(seconds), "second")} left` : "";
-      this.write("state", `${done} of ${list.length} trained${left}.`);
-      if (done === list.length) this.end("state", `${done} trained.`);
+      if (done === total) {
+        this.end("state", `${done} trained.`);
+        return;
+      }
+      const time = describeTimeLeft(performance.now() - begun, done, total);
+      this.write("state", `${done} of ${total} trained${time}.`);
     };
-    this.say(`0 of ${list.length} trained.`);
     const fail = (error) => this.end("state", `This browser could not train: ${error}`);
-    const stop = this.trainings.measure(list, tell, fail);
-    this.setBusy(() => {
+    const stop = this.trainings.measure(missing, keep, fail);
+    this.setStop(() => {
       stop();
-      this.end("state", `Stopped after ${done} of ${list.length}.`);
+      this.end("state", `Stopped after ${done} of ${total}.`);
     });
   }
 
@@ -67,8 +77,9 @@ class Training extends TrainingSection {
     bring(this.part("groups"), this.part("state"));
   }
 
+  // Says at a place how training has ended.
   end(place, words) {
-    this.setBusy(null);
+    this.setStop(null);
     this.write(place, words);
   }
 
@@ -77,12 +88,14 @@ class Training extends TrainingSection {
     const dots = this.dots.list();
     drawGroups(this.part("groups"), dots);
     this.write("says", dots.length ? describeGroups(dots) : "");
-    const found = KINDS.map((kind) => this.dots.read(kind, this.dot.seed));
-    found.forEach((accuracy, i) => {
-      this.write(`${KINDS[i]}-number`, accuracy === null ? "?" : formatPercent(accuracy));
-    });
-    if (found.some((accuracy) => accuracy !== null)) this.part("compared").hidden = false;
-    this.part("luck").hidden = found.includes(null);
+    let measured = 0; // of the two kinds
+    for (const kind of KINDS) {
+      const accuracy = this.dots.read({ ...this.dot, kind });
+      if (accuracy !== null) measured++;
+      this.write(`${kind}-number`, accuracy === null ? "?" : formatPercent(accuracy));
+    }
+    if (measured > 0) this.part("compared").hidden = false;
+    this.part("luck").hidden = measured < KINDS.length;
   }
 
   // Copies one line that holds all dots. If the browser does not allow this, the line is selected.
@@ -95,7 +108,7 @@ class Training extends TrainingSection {
     }
     const field = this.part("copied");
     field.hidden = false;
-    field.value = this.dots.write();
+    field.value = this.dots.writeLine();
     field.select();
     const isCopied = document.execCommand("copy");
     this.say(isCopied ? `Dots copied: ${count}.` : "Copy what is selected.");
@@ -106,12 +119,12 @@ class Training extends TrainingSection {
   takeFromAddress() {
     if (!location.hash.includes("=")) return;
     const link = new URLSearchParams(location.hash.slice(1));
-    this.seed.value = link.get("seed") ?? this.seed.value;
-    this.slip.checked = link.has("slip") ? link.get("slip") !== "off" : this.slip.checked;
-    const sign = this.slip.checked ? ">=" : ">";
-    const words = `Seed ${this.seed.value}, with ${sign}: now press Train.`;
+    if (link.has("seed")) this.seed.value = link.get("seed");
+    if (link.has("slip")) this.slip.checked = link.get("slip") !== "off";
+    const comparison = this.slip.checked ? ">=" : ">"; // the slip, or the true slope of the ReLU
+    const words = `Seed ${this.seed.value}, with ${comparison}: now press Train.`;
     this.write("from-link", this.seed.checkValidity() ? words : "This seed is not allowed.");
-    this.write("outcome", "");
+    this.write("outcome", ""); // which was about another seed
     this.part("from-link").scrollIntoView({ block: "center" });
     this.showDots();
   }
@@ -128,9 +141,6 @@ class Training extends TrainingSection {
     this.on("train", "click", () => this.train());
     this.on("more", "click", () => this.trainMore());
     this.on("copy", "click", () => this.copy());
-    for (const each of this.root.querySelectorAll(".stop")) {
-      each.addEventListener("click", () => this.halt?.());
-    }
     for (const each of [this.slip, this.seed]) {
       each.addEventListener("input", () => this.clearAddress());
     }
@@ -161,7 +171,7 @@ class Attempt {
     this.draw(); // an empty line, in place of an earlier one
     const show = (result) => this.show(result);
     const end = (words) => panel.end("outcome", words);
-    panel.start(panel.trainings, parameters, show, end);
+    panel.start(parameters, show, end);
     panel.part("compared").hidden = false;
     bring(panel.part("accuracy"), panel.part("outcome"));
   }
@@ -173,8 +183,8 @@ class Attempt {
   show(result) {
     const { panel, parameters } = this;
     const { epoch, weights, isLast, validation } = result;
-    if (weights) this.strip?.read(epoch, { ...parameters, weights }, isLast);
-    if (epoch === 0) return;
+    if (weights) this.strip?.show(epoch, { ...parameters, weights }, isLast);
+    if (epoch === 0) return; // nothing is measured yet
     this.accuracies.push(100 * validation);
     this.draw();
     panel.write("shown", `Epoch ${epoch}: ${formatPercent(validation)}.`);
@@ -186,11 +196,11 @@ class Attempt {
     panel.plot.drawAll();
     const isReadOtherwise = panel.pad.setNetwork({ ...parameters, weights });
     panel.dots.keep({ ...dot, accuracy });
-    const proof = isReadOtherwise
-      ? " One drawing proves nothing: look at the thousand digits below."
-      : "";
-    const start = "Trained from a new start. The pad above now uses this network.";
-    panel.end("outcome", start + proof);
+    const words = ["Trained from a new start. The pad above now uses this network."];
+    if (isReadOtherwise) {
+      words.push("One drawing proves nothing: look at the thousand digits below.");
+    }
+    panel.end("outcome", words.join(" "));
     bring(panel.part("compared"), panel.part("outcome"));
   }
 }

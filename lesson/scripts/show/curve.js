@@ -1,6 +1,6 @@
 // Draws the loss over a weight: a parabola, its slope where the weight is, and earlier steps.
 
-import { findCurve, findReach } from "../compute/sums.js";
+import { findLoss, findLosses, findReach } from "../compute/sums.js";
 import { format } from "./words.js";
 
 // Places in the picture of a curve.
@@ -13,53 +13,58 @@ const BOTTOM = 170; // of the least
 const POINTS = 121; // of a curve
 const TANGENT = 45; // half of its length
 
-const divide = (low, high, count) =>
-  Array.from({ length: count }, (_, k) => low + ((high - low) * k) / (count - 1));
+// Returns values of the weight from one end of a frame to the other, at equal distances.
+const divide = ({ low, high }) =>
+  Array.from({ length: POINTS }, (_, k) => low + ((high - low) * k) / (POINTS - 1));
 
-// Returns the part of a curve that a picture shows. Its centre is the bottom of the curve, and it
-// includes the weight and its earlier places. trail: these places, each with its loss.
+// Returns the part of a curve that a picture shows: the lowest and the highest weight, the least
+// and the highest loss, and the range of the losses. The part includes the weight and its earlier
+// values. trail: these values, each with its loss.
 export function findFrame(network, weight, trail) {
-  const [centre, half] = findReach(network, weight);
-  const distances = trail.map(([place]) => 1.25 * Math.abs(place - centre));
-  const reach = Math.max(half, ...distances);
-  const [low, high] = [centre - reach, centre + reach];
-  const losses = findCurve(network, weight, divide(low, high, POINTS)).map(([, loss]) => loss);
-  return { low, high, least: Math.min(...losses), most: Math.max(...losses) };
+  const { centre, reach } = findReach(network, weight);
+  const distances = trail.map((earlier) => 1.25 * Math.abs(earlier.weight - centre));
+  const half = Math.max(reach, ...distances);
+  const ends = { low: centre - half, high: centre + half };
+  const losses = findLosses(network, weight, divide(ends));
+  const least = Math.min(...losses);
+  const most = Math.max(...losses);
+  const range = most > least ? most - least : 1; // any number will do for a flat curve
+  return { ...ends, least, most, range };
 }
 
 // Returns whether a weight and its loss are in a frame.
-export function isInFrame(network, weight, { low, high, least, most }) {
-  const [[place, loss]] = findCurve(network, weight, [weight.weight]);
-  return place >= low && place <= high && loss >= least && loss <= most;
+export function isInFrame(network, { weight }, { low, high, least, most }) {
+  const loss = findLoss(network);
+  return weight >= low && weight <= high && loss >= least && loss <= most;
 }
 
 const WIDTH = RIGHT - 2 * MARGIN; // of the frame
 
 // Returns a function from a weight and its loss to their place in the picture.
-function placeIn({ low, high, least, most }) {
-  return ([weight, loss]) => [
+function placeIn({ low, high, least, range }) {
+  return (weight, loss) => [
     MARGIN + ((weight - low) / (high - low)) * WIDTH,
-    BOTTOM - ((loss - least) / (most - least || 1)) * (BOTTOM - TOP),
+    BOTTOM - ((loss - least) / range) * (BOTTOM - TOP),
   ];
 }
 
 // Returns the weight at a horizontal place of the screen.
 export function findWeightAt(svg, { low, high }, clientX) {
   const { left, width } = svg.getBoundingClientRect();
-  const x = LEFT + ((clientX - left) / width) * (RIGHT - LEFT);
+  const x = LEFT + ((clientX - left) / width) * (RIGHT - LEFT); // in the picture
   const share = Math.max(0, Math.min(1, (x - MARGIN) / WIDTH));
   return low + share * (high - low);
 }
 
-// Draws the slope as a line that touches the curve where the weight is. The slope is a change of the
-// loss over a change of the weight. Because these two have different scales in the picture, the
-// slope is converted to `rise`: how far the line rises for each unit to the right.
-function drawTangent(frame, [x, y], slope) {
-  const { low, high, least, most } = frame;
-  const range = most - least || 1; // as in placeIn: a flat curve has no range
+// Draws the slope as a line that touches the curve at the point (x, y), where the weight is.
+function drawTangent({ low, high, range }, x, y, slope) {
+  // The slope is a change of the loss over a change of the weight. In the picture, `range` losses
+  // have the height of the frame, and the weights from `low` to `high` have its width. So the line
+  // rises by this much for each unit to the right.
   const rise = (slope * (high - low) * (BOTTOM - TOP)) / (range * WIDTH);
+  // The line has the same length, however steep it is.
   const across = TANGENT / Math.hypot(1, rise);
-  const down = -rise * across;
+  const down = -rise * across; // because y grows downwards
   return `<line class="tangent" x1="${x - across}" y1="${y - down}" x2="${x + across}" y2="${y + down}"/>`;
 }
 
@@ -68,27 +73,22 @@ const drawText = (x, y, anchor, text) =>
 
 // Writes the highest and the least loss at the left.
 function drawScale({ least, most }) {
-  const ends = [
-    [TOP, most],
-    [BOTTOM, least],
-  ];
-  const ticks = ends.map(
-    ([y, loss]) => `<line class="tick" x1="0" x2="${RIGHT}" y1="${y}" y2="${y}"/>
-      <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${format(loss)}</text>`,
-  );
-  return ticks.join("") + drawText(-6, TOP - 16, "end", "loss");
+  const drawTick = (y, loss) => `<line class="tick" x1="0" x2="${RIGHT}" y1="${y}" y2="${y}"/>
+      <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${format(loss)}</text>`;
+  return drawTick(TOP, most) + drawTick(BOTTOM, least) + drawText(-6, TOP - 16, "end", "loss");
 }
 
 // Draws the loss over a weight, its slope, and the earlier places of the weight as pale circles.
 export function drawCurve(network, weight, frame, trail) {
-  const { low, high } = frame;
   const place = placeIn(frame);
-  const points = findCurve(network, weight, divide(low, high, POINTS)).map(place);
-  const [[x, y]] = findCurve(network, weight, [weight.weight]).map(place); // of the weight now
-  const [start, now, end] = [low, weight.weight, high].map(format);
-  const old = trail
-    .map(place)
-    .map(([cx, cy]) => `<circle class="old" cx="${cx}" cy="${cy}" r="6"/>`);
+  const values = divide(frame);
+  const losses = findLosses(network, weight, values);
+  const points = values.map((value, k) => place(value, losses[k]));
+  const [x, y] = place(weight.weight, findLoss(network)); // where the weight is now
+  const old = trail.map((earlier) => {
+    const [cx, cy] = place(earlier.weight, earlier.loss);
+    return `<circle class="old" cx="${cx}" cy="${cy}" r="6"/>`;
+  });
   return `<svg class="curve" viewBox="${LEFT} 0 ${RIGHT - LEFT} 216" role="img"
     aria-label="The loss over this weight, while the others stay">
     <line x2="${RIGHT}" y1="${BASE}" y2="${BASE}"/>
@@ -96,10 +96,10 @@ export function drawCurve(network, weight, frame, trail) {
     <polyline points="${points.join(" ")}"/>
     ${old.join("")}
     <line x1="${x}" x2="${x}" y1="${y}" y2="${BASE}" stroke-dasharray="3"/>
-    ${drawTangent(frame, [x, y], weight.slope)}
+    ${drawTangent(frame, x, y, weight.slope)}
     <circle class="now" cx="${x}" cy="${y}" r="9"/>
-    ${drawText(MARGIN, BASE + 16, "middle", start)}
-    ${drawText(x, BASE + 32, "middle", now)}
-    ${drawText(RIGHT - MARGIN, BASE + 16, "middle", end)}
+    ${drawText(MARGIN, BASE + 16, "middle", format(frame.low))}
+    ${drawText(x, BASE + 32, "middle", format(weight.weight))}
+    ${drawText(RIGHT - MARGIN, BASE + 16, "middle", format(frame.high))}
     </svg>`;
 }

@@ -16,21 +16,25 @@ function makeRow(className, head, calculation, value) {
 // Puts a factor in brackets if it is negative.
 const bracket = (text) => (text.startsWith("−") ? `(${text})` : text);
 
-// Returns a table of the terms of a sum and its results. results: the total and what follows from
-// it, each as a name and a value. press: called with a term that is pressed.
-function makeSum(className, caption, terms, results, press) {
-  const [[, total]] = results;
-  const rest = findRest(terms, total);
-  const body = terms.map((term) => {
-    const head = term.factors ? makeButton(term.name, () => press(term)) : term.name;
-    const [first, second] = term.factors?.map(format) ?? [];
-    const product = term.factors && `${first} × ${bracket(second)}`;
-    return makeRow("term", head, product, writeMinus(round(term.product)));
-  });
-  if (rest) body.push(makeRow("rest", "rounding", "", writeMinus(rest)));
-  results.forEach(([result, value], k) => {
-    body.push(makeRow(k ? "more" : "total", result, "", writeMinus(round(value))));
-  });
+const writeRounded = (value) => writeMinus(round(value));
+
+// Returns the row of a term. A product is a button, which calls `press` with the term.
+function makeTermRow(term, press) {
+  const value = writeRounded(term.product);
+  if (!("factor" in term)) return makeRow("term", term.name, "", value);
+  const head = makeButton(term.name, () => press(term));
+  const calculation = `${format(term.factor)} × ${bracket(format(term.weight))}`;
+  return makeRow("term", head, calculation, value);
+}
+
+// Returns a table of the terms of a sum, its total, and perhaps a result that follows from the total.
+// total, result: each has a name and a value. press: called with a product that is pressed.
+function makeSum(className, caption, { terms, total, result }, press) {
+  const body = terms.map((term) => makeTermRow(term, press));
+  const rest = findRest(terms, total.value);
+  if (rest !== 0) body.push(makeRow("rest", "rounding", "", writeMinus(rest)));
+  body.push(makeRow("total", total.name, "", writeRounded(total.value)));
+  if (result) body.push(makeRow("more", result.name, "", writeRounded(result.value)));
   const head = make("caption", {}, caption);
   return make("table", { class: className }, head, make("tbody", {}, ...body));
 }
@@ -40,28 +44,23 @@ const BACK = "Back: its error signal";
 function makeForward(network, layer, place, press) {
   const sum = network.sums[layer][place];
   const terms = findProducts(network, layer, place);
-  const reason = sum > 0 ? "above 0, so it stays (ReLU)" : "not above 0, so it becomes 0 (ReLU)";
-  const results = isHidden(network, layer)
-    ? [
-        ["sum", sum],
-        [`activation: ${reason}`, Math.max(0, sum)],
-      ]
-    : [["score", sum]];
   const caption = `Forward: ${network.nameOf(layer, place)}`;
-  return makeSum("", caption, terms, results, press);
+  const isUnit = isHidden(network, layer);
+  const total = { name: isUnit ? "sum" : "score", value: sum };
+  const reason = sum > 0 ? "above 0, so it stays (ReLU)" : "not above 0, so it becomes 0 (ReLU)";
+  const activation = { name: `activation: ${reason}`, value: Math.max(0, sum) };
+  return makeSum("", caption, { terms, total, result: isUnit ? activation : null }, press);
 }
 
 function makeBackOfUnit(network, layer, place, press) {
   const sum = network.back[layer][place];
-  const isActive = !isInactive(network, layer, place);
-  const slope = isActive ? 1 : network.inactive;
-  const reason = `times ${slope}, the slope of the ReLU (${isActive ? "active" : "inactive"})`;
-  const results = [
-    ["sum", sum],
-    [`error signal: ${reason}`, sum * slope],
-  ];
   const terms = findProductsBack(network, layer, place);
-  return makeSum("from-back", BACK, terms, results, press);
+  const total = { name: "sum", value: sum };
+  const state = isInactive(network, layer, place) ? "inactive" : "active";
+  const slope = state === "active" ? 1 : network.inactiveSlope;
+  const reason = `times ${slope}, the slope of the ReLU (${state})`;
+  const result = { name: `error signal: ${reason}`, value: sum * slope };
+  return makeSum("from-back", BACK, { terms, total, result }, press);
 }
 
 function makeBackOfScore(network, layer, place) {
@@ -70,42 +69,46 @@ function makeBackOfScore(network, layer, place) {
     { name: "score", product: network.values[layer][place] },
     { name: `minus its target, ${format(target)}`, product: -target },
   ];
-  const results = [["error signal", network.signals[layer][place]]];
-  return makeSum("from-error", BACK, terms, results);
+  const total = { name: "error signal", value: network.signals[layer][place] };
+  return makeSum("from-error", BACK, { terms, total });
 }
 
 // Explains an input in words, or a unit or a score by two sums. press: called with the weight of a
 // product that is pressed.
-export function explainPlace(network, layer, place, press) {
+export function explainPlace(network, { layer, place }, press) {
   if (layer === 0) {
     return { figure: "", words: ["An input is given: it is not a sum, and no step changes it."] };
   }
   const makeBack = isHidden(network, layer) ? makeBackOfUnit : makeBackOfScore;
-  const sums = [makeForward, makeBack].map((makeOne) => makeOne(network, layer, place, press));
-  return { figure: make("div", {}, ...sums), words: [] };
+  const forward = makeForward(network, layer, place, press);
+  const back = makeBack(network, layer, place, press);
+  return { figure: make("div", {}, forward, back), words: [] };
 }
 
 // Explains a weight by its curve, the loss, its slope and its next step. trail: the weight before
 // each earlier step, with its loss.
 export function explainWeight(network, found, frame, trail) {
-  const { layer, from, to, weight, input, signal, slope } = found;
-  const [start, end] = [network.nameOf(layer - 1, from), network.nameOf(layer, to)];
-  const numbers = [input, signal, slope, weight, network.rate, weight - network.rate * slope];
-  const [factor, other, product, now, rate, next] = numbers.map(format);
-  const isScore = network.sizes.length === 2;
+  const { layer, from, to, weight, slope } = found;
+  const start = network.nameOf(layer - 1, from);
+  const end = network.nameOf(layer, to);
+  const isAlone = network.sizes.length === 2; // between an input and a score, without units
+  const name = isAlone ? "The weight" : `Weight from ${start} to ${end}`;
   const figure = make("figure");
   figure.innerHTML = drawCurve(network, found, frame, trail);
-  const name = isScore ? "The weight" : `Weight from ${start} to ${end}`;
-  figure.prepend(make("figcaption", {}, `${name}: ${now}`));
-  const why = isScore ? "(score − target)" : `the error signal of ${end}`;
-  const sum = `${now} − ${rate} × ${bracket(product)} = ${next}`.replaceAll(" ", "\u00a0"); // in one line
+  figure.prepend(make("figcaption", {}, `${name}: ${format(weight)}`));
+
+  const signalName = isAlone ? "(score − target)" : `the error signal of ${end}`;
+  const product = `${format(found.input)} × ${bracket(format(found.signal))}`;
+  const loss = `Loss ${format(findLoss(network))}.`;
+  const words = [`${loss} Slope ${format(slope)}: ${start} times ${signalName}, ${product}.`];
+  if (isInactive(network, layer, to) && slope !== 0) {
+    words.push("This is the slip: the unit is inactive, so the true slope is 0.");
+  }
+
+  const move = `${format(network.rate)} × ${bracket(format(slope))}`;
+  const next = format(weight - network.rate * slope);
+  const sum = `${format(weight)} − ${move} = ${next}`.replaceAll(" ", "\u00a0"); // in one line
   const step = `The next step goes against the slope: ${sum}.`;
-  const words = [
-    `Loss ${format(findLoss(network))}. Slope ${product}: ${start} times ${why}, ${factor} × ${bracket(other)}.`,
-    isInactive(network, layer, to) && slope
-      ? "This is the slip: the unit is inactive, so the true slope is 0."
-      : "",
-    make("span", { class: "next-step" }, step),
-  ];
+  words.push(make("span", { class: "next-step" }, step));
   return { figure, words };
 }

@@ -8,9 +8,9 @@ import {
   diverging,
   findLimit,
   findWeightsOfUnit,
-  grey,
   maxAbs,
   paint,
+  paintInk,
 } from "../../../pipeline/reports/scripts/show/paint.js";
 import { isInactive } from "./words.js";
 
@@ -20,23 +20,20 @@ const makeMany = (length, makeOne) => Array.from({ length }, makeOne);
 // Says how many weights a step moves: those whose input and error signal are not 0.
 export function describeStep(network) {
   const { inputs, values, signals, weights } = network;
-  const count = (numbers) => numbers.reduce((sum, number) => sum + (number !== 0), 0);
+  const count = (numbers) => numbers.filter((number) => number !== 0).length;
+  const write = (number) => number.toLocaleString("en");
   const ink = count(inputs);
   const units = count(signals[1]);
   const inactive = count(signals[1].filter((_, unit) => isInactive(network, 1, unit)));
   const second = count(values[1]) * count(signals[2]);
-  const all = weights[0].length + weights[1].length;
-  const [moved, total] = [ink * units + second, all].map((each) => each.toLocaleString("en"));
+  const moved = ink * units + second;
+  const total = weights[0].length + weights[1].length;
   return (
-    `${moved} of ${total} weights have moved: those from ${ink} pixels with ink to ` +
+    `${write(moved)} of ${write(total)} weights have moved: those from ${ink} pixels with ink to ` +
     `${units - inactive} active and ${inactive} inactive units, and ${second} from the ` +
     "active units to the scores."
   );
 }
-
-// Returns how far each weight of a unit moves in a step, divided by the learning rate.
-const findMoves = ({ inputs, signals }, unit) =>
-  Array.from(inputs, (input) => -input * signals[1][unit]);
 
 export class Tiles {
   // about: the element that says which image this is.
@@ -57,29 +54,62 @@ export class Tiles {
     );
   }
 
-  // before: the network before a step, if there was one.
+  // Shows a network, or what a step has changed. before: the network before the step, or null.
   show(network, before) {
-    const old = before ?? network;
-    paint(this.image, [...old.pixels].map(grey));
-    const colour = diverging(before ? maxAbs(old.signals[1]) : findLimit(old.weights[0]));
+    paintInk(this.image, network.pixels);
+    if (before) {
+      this.showMoves(before);
+      this.showScores(before, network);
+    } else {
+      this.showWeights(network);
+      this.showScores(network, null);
+    }
+  }
+
+  showWeights(network) {
+    const [first] = network.weights;
+    const pictures = this.units.map((_, unit) => findWeightsOfUnit(first, network.sizes[1], unit));
+    this.showUnits(network, pictures, findLimit(first), network.values[1]);
+    this.legend.textContent =
+      "A tile shows the weights from the pixels to a unit, red above 0 and blue below. Its number is what the unit passes on, and a dashed frame marks an inactive unit. ▸ marks the network's answer, and the filled score is that of the right answer.";
+  }
+
+  // Shows how far a step moves the weights of each unit, divided by the learning rate. before: the
+  // network before the step.
+  showMoves(before) {
+    const signals = before.signals[1];
+    const findMoves = (signal) => Array.from(before.inputs, (input) => -input * signal);
+    const pictures = Array.from(signals, findMoves);
+    // An input is 1 at most, so no move is longer than the largest error signal.
+    this.showUnits(before, pictures, maxAbs(signals), signals);
+    this.legend.textContent =
+      "A tile shows how the weights of a unit have moved: red where ink is added, blue where it is taken away. Its number is the unit's error signal.";
+  }
+
+  // Shows a picture and a number for each unit. limit: the value with the deepest colour.
+  showUnits(network, pictures, limit, numbers) {
+    const colour = diverging(limit);
     this.units.forEach((tile, unit) => {
-      const weights = findWeightsOfUnit(old.weights[0], old.sizes[1], unit);
-      paint(tile.firstChild, (before ? findMoves(old, unit) : weights).map(colour));
-      const value = formatNumber((before ? old.signals : old.values)[1][unit]);
-      tile.className = isInactive(old, 1, unit) ? "inactive" : "active";
-      tile.lastChild.textContent = value;
-      tile.setAttribute("aria-label", `Hidden unit ${unit}: ${tile.className}, ${value}`);
+      const state = isInactive(network, 1, unit) ? "inactive" : "active";
+      const text = formatNumber(numbers[unit]);
+      paint(tile.firstChild, pictures[unit].map(colour));
+      tile.className = state;
+      tile.lastChild.textContent = text;
+      tile.setAttribute("aria-label", `Hidden unit ${unit}: ${state}, ${text}`);
     });
+  }
+
+  // after: the network after a step, or null.
+  showScores(network, after) {
+    const write = ({ values }, digit) => formatNumber(values[2][digit]);
+    const answer = argmax(network.values[2]);
     this.scores.forEach((place, digit) => {
-      const [score, after] = [old, network].map(({ values }) => formatNumber(values[2][digit]));
-      [old.classes[digit], score, before ? `→ ${after}` : ""].forEach((text, k) => {
-        place.children[k].textContent = text;
-      });
-      place.classList.toggle("label", old.targets[digit] === 1);
-      place.classList.toggle("answer", digit === argmax(old.values[2]));
+      const [name, score, change] = place.children;
+      name.textContent = network.classes[digit];
+      score.textContent = write(network, digit);
+      change.textContent = after ? `→ ${write(after, digit)}` : "";
+      place.classList.toggle("label", network.targets[digit] === 1);
+      place.classList.toggle("answer", digit === answer);
     });
-    this.legend.textContent = before
-      ? "A tile shows how the weights of a unit have moved: red where ink is added, blue where it is taken away. Its number is the unit's error signal."
-      : "A tile shows the weights from the pixels to a unit, red above 0 and blue below. Its number is what the unit passes on, and a dashed frame marks an inactive unit. ▸ marks the network's answer, and the filled score is that of the right answer.";
   }
 }

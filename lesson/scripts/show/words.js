@@ -7,25 +7,37 @@ export const PHASES = ["forward", "error", "back", "update"]; // of a step
 const LARGE = 1e6; // from here on a number shows only that the steps are too long
 const SMALL = 1e-9; // and below this it is 0
 
+const isTooLarge = (value) => Number.isNaN(value) || Math.abs(value) >= LARGE;
+
 // Returns a number with four significant digits, at most three of them after the decimal point.
 // Smaller numbers get one significant digit.
 export function format(value) {
-  if (!(Math.abs(value) < LARGE)) return "too large";
+  if (isTooLarge(value)) return "too large";
   if (Math.abs(value) < SMALL) return "0";
   const rounded = Number(Number(value.toPrecision(4)).toFixed(3));
-  return writeMinus(rounded || Number(value.toPrecision(1)));
+  const shown = rounded === 0 ? Number(value.toPrecision(1)) : rounded;
+  return writeMinus(shown);
 }
 
-export const isDiverged = (network) => !(findLoss(network) < LARGE);
+export const isDiverged = (network) => isTooLarge(findLoss(network));
 
 // Returns the class that gives a number its colour.
-export const signOf = (number) => (number > 0 ? "above" : number < 0 ? "below" : "zero");
+export function signOf(number) {
+  if (number > 0) return "above";
+  return number < 0 ? "below" : "zero";
+}
 
 export const isHidden = ({ weights }, layer) => layer > 0 && layer < weights.length;
 
 // Returns whether the ReLU cuts the sum of a place.
 export const isInactive = (network, layer, place) =>
   isHidden(network, layer) && !(network.sums[layer][place] > 0);
+
+// Returns whether a part of a step shows the error signals of a layer.
+export function hasSignals({ network, phase }, layer) {
+  if (phase === "back") return layer > 0;
+  return phase === "error" && layer === network.weights.length;
+}
 
 // Says what to press first.
 export const invite = ({ home }) =>
@@ -38,16 +50,19 @@ const SAYS = {
   error: (network) =>
     "The error signal of a score is the score minus its target. " +
     `The loss is half the sum of their squares, ${format(findLoss(network))}.`,
-  back: ({ inactive }) =>
+  back: ({ inactiveSlope }) =>
     "The error signals go back through the same weights, and add up in each unit. " +
-    (inactive
+    (inactiveSlope > 0
       ? "With the slip, an inactive unit lets them through, too."
       : "An inactive unit lets none through."),
   update: (network, before) => {
-    const [old, now] = [before, network].map(({ weights }) => weights.flatMap((all) => [...all]));
+    const listAll = ({ weights }) => weights.flatMap((matrix) => [...matrix]);
+    const writeLoss = (each) => format(findLoss(each));
+    const old = listAll(before);
+    const now = listAll(network);
     const moved = now.filter((weight, at) => weight !== old[at]).length;
-    const [first, last] = [before, network].map((each) => format(findLoss(each)));
-    return `Weights that have moved: ${moved} of ${now.length}. The loss was ${first}, and is now ${last}.`;
+    const losses = `The loss was ${writeLoss(before)}, and is now ${writeLoss(network)}.`;
+    return `Weights that have moved: ${moved} of ${now.length}. ${losses}`;
   },
 };
 

@@ -144,9 +144,10 @@ function update(training, places) {
   for (let h = 0; h < size; h++) {
     const row = h * DIGITS;
     const step = rate * hidden[h];
+    const slope = hidden[h] > 0 ? 1 : parameters.relu_grad_inactive;
     let back = 0;
     for (let d = 0; d < DIGITS; d++) back += delta[d] * second[row + d];
-    signal[h] = back * (hidden[h] > 0 ? 1 : parameters.relu_grad_inactive) * mask[h];
+    signal[h] = back * slope * mask[h];
     for (let d = 0; d < DIGITS; d++) second[row + d] -= step * delta[d];
   }
   for (const p of places) {
@@ -171,6 +172,8 @@ export class Training {
     this.correct = 0;
     this.rate = parameters.learning_rate;
     this.rng = new RandomState(parameters.seed);
+    // Pixels are dropped by a generator of their own, so that this changes neither the initial
+    // weights nor the hidden masks.
     this.inputRng = new RandomState([parameters.seed, 1]);
     this.weights = initialWeights(this.rng, size);
     this.image = new Uint8Array(PIXELS);
@@ -179,7 +182,9 @@ export class Training {
     this.mask = new Float64Array(size);
     this.scores = new Float64Array(DIGITS);
     this.delta = new Float64Array(DIGITS);
-    this.scaled = scalePixelValues(parameters.normalisation * (1 - parameters.input_dropout_rate));
+    // The pixels that stay are scaled up, so that the sums keep their size when others are dropped.
+    const shareThatStays = 1 - parameters.input_dropout_rate;
+    this.scaled = scalePixelValues(parameters.normalisation * shareThatStays);
   }
 
   next() {
@@ -191,7 +196,8 @@ export class Training {
     const places = forward(image, scaled, weights, mask, hidden, scores);
     if (argmax(scores) === labels[i]) this.correct++;
     for (let d = 0; d < DIGITS; d++) {
-      delta[d] = scores[d] - (d === labels[i]);
+      const target = d === labels[i] ? 1 : 0;
+      delta[d] = scores[d] - target;
       this.error += delta[d] * delta[d];
     }
     update(this, places);
@@ -229,12 +235,13 @@ export function evaluate(images, labels, weights, normalisation) {
     const image = images.subarray(i * PIXELS, (i + 1) * PIXELS);
     forward(image, scaled, weights, mask, hidden, scores);
     for (let d = 0; d < DIGITS; d++) {
-      const delta = scores[d] - (d === label);
+      const target = d === label ? 1 : 0;
+      const delta = scores[d] - target;
       error += delta * delta;
     }
-    correct += argmax(scores) === label;
+    if (argmax(scores) === label) correct++;
   });
-  return [error / labels.length, correct / labels.length];
+  return { error: error / labels.length, accuracy: correct / labels.length };
 }
 
 // Returns the SHA-256 of weights, as the project states it: that of the little-endian bytes of

@@ -6,6 +6,10 @@ import { argmax, DIGITS, forward, PIXELS, scalePixelValues } from "./network.js"
 // have.
 const PEN = 2.5;
 export const SIDE = 28; // of an image
+const BOX = 20; // the size to which a drawing is scaled
+const TRIAL = 4; // how far a drawing is first moved, so that the edges do not cut off the pen's ink
+const MIDDLE = 14.5; // where MNIST's digits have their centre of mass
+const DOT = 0.05; // a drawing that is smaller than this share of the pad is scaled as if it were not
 
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
@@ -18,12 +22,14 @@ function measureDistances(distances, ax, ay, bx, by) {
   const bottom = Math.min(SIDE, Math.max(ay, by) + PEN);
   const dx = bx - ax;
   const dy = by - ay;
+  const squaredLength = dx * dx + dy * dy;
   for (let row = top; row < bottom; row++) {
     for (let column = left; column < right; column++) {
       const x = column + 0.5 - ax;
       const y = row + 0.5 - ay;
       const p = SIDE * row + column;
-      const along = clamp((x * dx + y * dy) / (dx * dx + dy * dy || 1), 0, 1);
+      // The nearest point of the line, as a share of the way from its start.
+      const along = squaredLength === 0 ? 0 : clamp((x * dx + y * dy) / squaredLength, 0, 1);
       const distance = Math.sqrt((x - along * dx) ** 2 + (y - along * dy) ** 2);
       distances[p] = Math.min(distances[p], distance);
     }
@@ -31,7 +37,7 @@ function measureDistances(distances, ax, ay, bx, by) {
 }
 
 // Returns an image of 28 x 28 bytes that shows lines, moved by (right, down). The edges of the pen
-// are grey.
+// are grey: a pixel's ink falls from full to none over one pixel, at half of the pen's width.
 function rasterise(lines, right, down) {
   const distances = new Float64Array(PIXELS).fill(Infinity);
   for (const line of lines) {
@@ -42,12 +48,13 @@ function rasterise(lines, right, down) {
       previousY = y;
     }
   }
-  return Uint8Array.from(distances, (distance) =>
-    Math.round(255 * clamp(PEN / 2 + 0.5 - distance, 0, 1)),
-  );
+  return Uint8Array.from(distances, (distance) => {
+    const ink = clamp(PEN / 2 + 0.5 - distance, 0, 1);
+    return Math.round(255 * ink);
+  });
 }
 
-// Returns the centre of mass of an image, as [x, y].
+// Returns the centre of mass of an image.
 function findCentre(image) {
   let mass = 0;
   let across = 0;
@@ -57,7 +64,7 @@ function findCentre(image) {
     across += ink * ((p % SIDE) + 0.5);
     below += ink * (Math.floor(p / SIDE) + 0.5);
   });
-  return [across / mass, below / mass];
+  return { x: across / mass, y: below / mass };
 }
 
 // Returns strokes as an image in the form of MNIST's digits. Strokes are lists of points [x, y] in
@@ -74,13 +81,17 @@ export function imageOf(strokes) {
   const top = Math.min(...ys);
   const width = Math.max(...xs) - left;
   const height = Math.max(...ys) - top;
-  const scale = (20 - PEN) / Math.max(width, height, 0.05);
+  const scale = (BOX - PEN) / Math.max(width, height, DOT);
   const lines = strokes.map((stroke) =>
     stroke.map(([x, y]) => [(x - left) * scale, (y - top) * scale]),
   );
-  const [x, y] = findCentre(rasterise(lines, 4, 4));
-  const place = (centre, extent) => clamp(18.5 - centre, PEN / 2, SIDE - PEN / 2 - extent);
-  return rasterise(lines, place(x, width * scale), place(y, height * scale));
+  const centre = findCentre(rasterise(lines, TRIAL, TRIAL));
+  // Returns how far the lines are moved along an axis. No ink may leave the image.
+  const findMove = (middle, extent) =>
+    clamp(TRIAL + MIDDLE - middle, PEN / 2, SIDE - PEN / 2 - extent);
+  const right = findMove(centre.x, width * scale);
+  const down = findMove(centre.y, height * scale);
+  return rasterise(lines, right, down);
 }
 
 // Returns the scores of an image, its hidden units, the labels of the two largest scores, and each
@@ -93,12 +104,15 @@ export function read(image, { normalisation, weights }) {
   const scaled = scalePixelValues(normalisation);
   const places = forward(image, scaled, weights, mask, hidden, scores);
   const answer = argmax(scores);
-  const second = argmax(scores.slice().fill(-Infinity, answer, answer + 1));
+  const others = scores.slice();
+  others[answer] = -Infinity;
+  const second = argmax(others);
   const parts = new Float64Array(PIXELS);
   for (const p of places) {
     for (let h = 0; h < size; h++) {
-      const through =
-        hidden[h] > 0 ? weights.first[p * size + h] * weights.second[h * DIGITS + answer] : 0;
+      const isActive = hidden[h] > 0;
+      if (!isActive) continue; // the unit passes nothing on
+      const through = weights.first[p * size + h] * weights.second[h * DIGITS + answer];
       parts[p] += scaled[image[p]] * through;
     }
   }

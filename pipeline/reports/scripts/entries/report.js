@@ -1,7 +1,7 @@
 // Sets up the report of a run: its curves, its mistakes, and its pad and its training if it has them.
 
 import { setUpPad } from "../parts/pad.js";
-import { setUpRepetition } from "../parts/repeat.js";
+import { Repetition } from "../parts/repeat.js";
 import { makeButton } from "../show/dom.js";
 import { labelEnds } from "../show/plot.js";
 
@@ -31,5 +31,5 @@ labelEnds(panel.querySelector(".accuracy"));
 document.querySelectorAll(".kind").forEach(setUpKind);
 if (network) setUpPad(document.querySelector(".drawing"), network);
 if (training) {
-  setUpRepetition(panel, training, document.getElementById("script-network").textContent);
+  new Repetition(panel, training, document.getElementById("script-network").textContent);
 }

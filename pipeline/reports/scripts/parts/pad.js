@@ -2,7 +2,7 @@
 
 import { clamp, imageOf, read, unpackNetwork } from "../compute/reading.js";
 import { formatNumber, Section } from "../show/dom.js";
-import { grey, nameOf, paint, paintSigned } from "../show/paint.js";
+import { nameOf, paintInk, paintSigned } from "../show/paint.js";
 import { storeOfTab } from "./store.js";
 
 const STEP = 0.04; // of the pad, by one press of an arrow key
@@ -64,17 +64,18 @@ class Pad extends Section {
   }
 
   askForFrame() {
-    this.frame ||= requestAnimationFrame(() => this.show());
+    if (this.frame === 0) this.frame = requestAnimationFrame(() => this.show());
   }
 
   show() {
     this.frame = 0;
     const { network, shown, isDrawn } = this;
+    // Nothing is kept while a stroke is being drawn.
     if (this.pen === null) storeOfTab.keep(this.key, this.strokes);
     const image = imageOf(shown);
     this.root.classList.toggle("is-drawn", isDrawn);
     this.part("example").hidden = shown !== EXAMPLE;
-    paint(this.part("seen"), [...image].map(grey));
+    paintInk(this.part("seen"), image);
     this.drawPad(shown);
     if (!network.weights) return; // not unpacked yet
     const reading = read(image, network);
@@ -95,9 +96,9 @@ class Pad extends Section {
     context.strokeStyle = getComputedStyle(this.canvas).color;
     context.globalAlpha = strokes === EXAMPLE ? 0.25 : 1;
     for (const stroke of strokes) {
-      const [[firstX, firstY]] = stroke;
+      const [x0, y0] = stroke[0];
       context.beginPath();
-      context.lineTo((firstX - 0.001) * side, firstY * side); // so that a dot is a short line
+      context.lineTo((x0 - 0.001) * side, y0 * side); // so that a dot is a short line
       for (const [x, y] of stroke) context.lineTo(x * side, y * side);
       context.stroke();
     }
@@ -133,23 +134,18 @@ class Pad extends Section {
     this.askForFrame();
   }
 
-  // Keeps what is on the pad, for Undo.
-  remember() {
-    this.past.push(this.strokes);
-  }
-
   undo() {
     if (this.past.length > 0) this.setStrokes(this.past.pop());
   }
 
   clear() {
-    if (this.isDrawn) this.remember();
+    if (this.isDrawn) this.past.push(this.strokes); // for Undo
     this.setStrokes([]);
   }
 
   // Begins a stroke. pen: as in the constructor.
   beginStroke(point, pen) {
-    this.remember();
+    this.past.push(this.strokes);
     this.setStrokes([...this.strokes, [point]], pen);
   }
 
@@ -160,6 +156,7 @@ class Pad extends Section {
     this.askForFrame();
   }
 
+  // Ends the stroke of a pen. If this pen is not down, the pad is only drawn again.
   lift(pen) {
     if (this.pen === pen) this.setStrokes(this.strokes);
     else this.askForFrame();
@@ -227,11 +224,12 @@ class Pad extends Section {
 
   // Reads with another network from now on. Returns whether the answer for the drawing has changed.
   setNetwork(network) {
-    const image = this.imageToRead;
     const old = this.network;
     this.network = network;
     this.askForFrame();
-    return this.isDrawn && read(image, network).answer !== read(image, old).answer;
+    if (!this.isDrawn) return false;
+    const image = imageOf(this.strokes);
+    return read(image, network).answer !== read(image, old).answer;
   }
 }
 

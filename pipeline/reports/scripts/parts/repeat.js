@@ -15,28 +15,28 @@ function describeOutcome(run, epoch, digest) {
   return [`NOT equal: ${epochs}.`, ...digestOfWeights, `The run's is ${run.digest}.`];
 }
 
-// The section with the curves and the buttons, which has training.html.j2.
-class Repetition extends TrainingSection {
+// The section with the curves and the buttons, which has training.html.j2. source: the text of
+// network.js.
+export class Repetition extends TrainingSection {
   constructor(root, run, source) {
-    super(root);
+    super(root, new Trainings(run, source));
     this.run = run;
-    this.trainings = new Trainings(run, source);
     this.plot = new Plot(this.part("accuracy"));
     this.plot.setCount(run.parameters.epochs);
     this.on("train", "click", () => this.train());
-    this.on("stop", "click", () => this.halt?.());
   }
 
   train() {
-    if (this.halt) return;
+    if (this.isBusy) return;
     const curves = { masked: [], fitted: [] };
     this.say("Training.");
     const show = (result) => this.show(result, curves);
-    this.start(this.trainings, this.run.parameters, show, (words) => this.finish(words));
+    const end = (words) => this.finish(words);
+    this.start(this.run.parameters, show, end);
   }
 
   show(result, curves) {
-    if (result.epoch === 0) return;
+    if (result.epoch === 0) return; // nothing is measured yet
     this.write("shown", `The thick lines are this training run, epoch ${result.epoch}.`);
     for (const [name, values] of Object.entries(curves)) {
       values.push(100 * result[name]);
@@ -46,24 +46,22 @@ class Repetition extends TrainingSection {
   }
 
   async conclude({ epoch, weights }) {
-    if (crypto.subtle) {
-      this.finish(...describeOutcome(this.run, epoch, await digestOf(weights)));
-    } else {
+    // A browser offers this only to pages that it trusts.
+    if (!crypto.subtle) {
       this.finish("Trained.", " This browser cannot compute a SHA-256 here: nothing was compared.");
+      return;
     }
+    const digest = await digestOf(weights);
+    this.finish(...describeOutcome(this.run, epoch, digest));
   }
 
+  // Says how training ended: first what matters most, which is shown in bold.
   finish(...texts) {
-    this.setBusy(null);
+    this.setStop(null);
     this.say(...texts);
   }
 
   say(first, ...more) {
     this.part("outcome").replaceChildren(make("strong", {}, first), ...more);
   }
-}
-
-// Sets up the buttons and the curves in `root`. source: the text of network.js.
-export function setUpRepetition(root, run, source) {
-  new Repetition(root, run, source);
 }

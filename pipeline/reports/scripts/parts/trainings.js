@@ -2,18 +2,29 @@
 // the page's run, except for the slip and the seed.
 
 import { unpackBytes } from "../compute/reading.js";
-import { startSeries, startWorker } from "../compute/worker.js";
+import { measureEnds, measureEpochs, startGenerator } from "../compute/worker.js";
 import { Section } from "../show/dom.js";
 
-// A part of a page with buttons that start and stop training. halt: a function that stops training,
-// or null while nothing trains. Buttons that do nothing at the moment are marked by aria-disabled
+// A part of a page with buttons that start and stop training. trainings: a `Trainings`. stop: a
+// function that stops training, or null while nothing trains. Buttons that do nothing at the moment are marked by aria-disabled
 // instead of disabled, because a disabled button loses the focus.
 export class TrainingSection extends Section {
-  halt = null;
+  constructor(root, trainings) {
+    super(root);
+    this.trainings = trainings;
+    this.stop = null;
+    for (const each of root.querySelectorAll(".stop")) {
+      each.addEventListener("click", () => this.stop?.());
+    }
+  }
+
+  get isBusy() {
+    return this.stop !== null;
+  }
 
   // Trains once. show: called with the result of each epoch. end: called with the reason, in words,
   // if training ends early.
-  start(trainings, parameters, show, end) {
+  start(parameters, show, end) {
     const progress = this.part("progress");
     progress.max = parameters.epochs;
     const tell = (result) => {
@@ -21,20 +32,21 @@ export class TrainingSection extends Section {
       show(result);
     };
     const fail = (error) => end(`This browser could not train: ${error}`);
-    const stop = trainings.train(parameters, tell, fail);
-    this.setBusy(() => {
+    const stop = this.trainings.train(parameters, tell, fail);
+    this.setStop(() => {
       stop();
       end("Stopped.");
     });
   }
 
-  setBusy(halt) {
-    this.halt = halt;
-    for (const each of this.root.querySelectorAll(".train, .again, .more")) {
-      each.setAttribute("aria-disabled", halt !== null);
+  // Takes the function that stops a training that has begun, or null when training has ended.
+  setStop(stop) {
+    this.stop = stop;
+    for (const each of this.root.querySelectorAll(".train, .more")) {
+      each.setAttribute("aria-disabled", this.isBusy);
     }
     for (const each of this.root.querySelectorAll(".stop")) {
-      each.setAttribute("aria-disabled", halt === null);
+      each.setAttribute("aria-disabled", !this.isBusy);
     }
   }
 }
@@ -46,7 +58,7 @@ export class Trainings {
     this.run = run;
     this.source = source;
     this.milestones = milestones;
-    this.arrays = null; // images and labels, once unpacked
+    this.unpacked = null; // what `unpack` returns
   }
 
   // Returns the parameters of the training run of a dot.
@@ -54,43 +66,50 @@ export class Trainings {
     return { ...this.run.parameters, relu_grad_inactive: kind === "with" ? 1 : 0, seed };
   }
 
+  // Returns the training images with their labels, and the validation images with theirs. A run
+  // without validation images gets empty arrays.
   async unpack() {
-    const { images, labels, validation_images, validation_labels } = this.run;
-    const packed = [images, labels, validation_images, validation_labels];
     const unpack = (text) => (text ? unpackBytes(text) : new Uint8Array());
-    this.arrays ??= await Promise.all(packed.map(unpack));
-    return [this.arrays.slice(0, 2), this.arrays.slice(2)];
+    const unpackAll = (texts) => Promise.all(texts.map(unpack));
+    const { images, labels, validation_images, validation_labels } = this.run;
+    this.unpacked ??= [
+      await unpackAll([images, labels]),
+      await unpackAll([validation_images, validation_labels]),
+    ];
+    return this.unpacked;
   }
 
-  // Starts a function of worker.js when the images are unpacked. Returns a function that stops it.
-  // From then on no result is reported, even if the worker has already sent one.
-  #start(work, data, onResult, onError) {
-    let stop = () => {};
+  // Starts a generator of worker.js when the images are unpacked. data: its arguments besides the
+  // images and labels. Returns a function that stops it. From then on no result is reported, even
+  // if the worker has already sent one.
+  #start(generator, data, onResult, onError) {
+    let stopWorker = null; // until the worker has begun
     let isStopped = false;
     const tell = (result) => {
       if (!isStopped) onResult(result);
     };
     const begin = (arrays) => {
-      if (!isStopped) stop = work(this.source, [...arrays, ...data], tell, onError);
+      if (isStopped) return;
+      stopWorker = startGenerator(generator, this.source, [...arrays, ...data], tell, onError);
     };
     this.unpack().then(begin).catch(onError);
     return () => {
       isStopped = true;
-      stop();
+      stopWorker?.();
     };
   }
 
   // Trains once, and reports each epoch. Returns a function that stops training.
   train(parameters, onEpoch, onError) {
-    return this.#start(startWorker, [parameters, this.milestones], onEpoch, onError);
+    const data = [parameters, this.milestones];
+    return this.#start(measureEpochs, data, onEpoch, onError);
   }
 
   // Trains several times, one after the other, and reports each dot with its accuracy. Returns a
   // function that stops training.
   measure(dots, onDot, onError) {
-    const tell = ({ parameters: { relu_grad_inactive, seed }, accuracy }) =>
-      onDot({ kind: relu_grad_inactive ? "with" : "without", seed, accuracy });
-    const list = dots.map((dot) => this.find(dot));
-    return this.#start(startSeries, [list], tell, onError);
+    const tasks = dots.map((dot) => ({ dot, parameters: this.find(dot) }));
+    const data = [tasks];
+    return this.#start(measureEnds, data, onDot, onError);
   }
 }

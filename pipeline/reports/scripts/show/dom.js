@@ -58,7 +58,7 @@ export class Section {
   }
 }
 
-export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+export const count = (number, noun) => `${number} ${number === 1 ? noun : `${noun}s`}`;
 
 // Returns a number as a text, with a true minus sign.
 export const writeMinus = (number) => String(number).replace("-", "−");

@@ -4,21 +4,30 @@ import { PIXELS } from "../compute/network.js";
 import { clamp, SIDE } from "../compute/reading.js";
 import { BLUE, RED } from "./dom.js";
 
-// The colour of a pixel, as [red, green, blue, opacity]. `grey` takes ink. `diverging` makes values
-// above 0 red, values below 0 blue, and 0 white.
-export const grey = (ink) => [255 - ink, 255 - ink, 255 - ink, 255];
+// Returns a function from a value to its colour, as [red, green, blue, opacity]. Values above 0 are
+// red, values below 0 blue, and 0 is white. limit: the value with the deepest colour.
 export const diverging = (limit) => (value) => {
-  const part = clamp(value / limit || 0, -1, 1);
-  const deep = part > 0 ? RED : BLUE;
-  return [...deep.map((channel) => 255 + Math.abs(part) * (channel - 255)), 255];
+  const share = value / limit;
+  const part = Number.isNaN(share) ? 0 : clamp(share, -1, 1); // 0 / 0 if all values are 0
+  const deepest = part > 0 ? RED : BLUE;
+  const fromWhite = (channel) => 255 + Math.abs(part) * (channel - 255);
+  return [...deepest.map(fromWhite), 255];
 };
 
-export function paint(canvas, colours, x = 0, y = 0) {
+export function paint(canvas, colours) {
   const picture = new ImageData(SIDE, SIDE);
   colours.forEach((colour, p) => {
     picture.data.set(colour, 4 * p);
   });
-  canvas.getContext("2d").putImageData(picture, x, y);
+  canvas.getContext("2d").putImageData(picture, 0, 0);
+}
+
+// Paints an image, whose bytes are ink.
+export function paintInk(canvas, image) {
+  paint(
+    canvas,
+    Array.from(image, (ink) => [255 - ink, 255 - ink, 255 - ink, 255]),
+  );
 }
 
 // Paints values red above 0 and blue below, with the deepest colour for the largest value.

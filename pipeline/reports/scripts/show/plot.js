@@ -8,18 +8,20 @@ const STEPS = [0.02, 0.05, 0.1, 0.2]; // of an axis of accuracies
 const MOST_STEPS = 7;
 const SPACE = 28; // between the names of two lines
 
-// Returns the places of an axis, which are round numbers from below the lowest value to above the
-// highest one.
+// Returns the places of an axis, as texts. They are the multiples of a round step, from at or below
+// the lowest value to at or above the highest one. There are two places at least.
 export function findAxis(lowest, highest) {
   const countSteps = (step) => Math.ceil(highest / step) - Math.floor(lowest / step);
   const step = STEPS.find((each) => countSteps(each) <= MOST_STEPS) ?? STEPS.at(-1);
-  const first = Math.floor(lowest / step);
-  const length = Math.max(Math.ceil(highest / step) - first, 1) + 1;
-  return Array.from({ length }, (_, i) => ((first + i) * step).toFixed(step < 0.1 ? 2 : 1));
+  const first = Math.floor(lowest / step); // in steps
+  const last = Math.max(Math.ceil(highest / step), first + 1);
+  const decimals = step < 0.1 ? 2 : 1;
+  const length = last - first + 1;
+  return Array.from({ length }, (_, i) => ((first + i) * step).toFixed(decimals));
 }
 
 // Moves sorted heights apart, so that each name has its space, and none is below `bottom`.
-export function spread(heights, bottom) {
+function spread(heights, bottom) {
   let last = -SPACE;
   const spaced = heights.map((height) => {
     last = Math.max(height, last + SPACE);
@@ -28,23 +30,24 @@ export function spread(heights, bottom) {
   return spaced.map((height, i) => Math.min(height, bottom - SPACE * (heights.length - 1 - i)));
 }
 
-// Writes a name beside the end of each line, and connects it to the line.
+// Writes a name beside the end of each line that has points, and connects it to the line.
 export function labelEnds(svg) {
   for (const each of svg.querySelectorAll(".end, .leader")) each.remove();
-  const ends = [...svg.querySelectorAll("polyline[data-label][points]")]
-    .map(({ dataset, points }) => ({ point: points[points.length - 1], label: dataset.label }))
-    .filter(({ point }) => point)
+  const curves = [...svg.querySelectorAll("polyline[data-label]")];
+  const ends = curves
+    .filter(({ points }) => points.length > 0)
+    .map(({ dataset, points }) => ({ label: dataset.label, point: points[points.length - 1] }))
     .sort((a, b) => a.point.y - b.point.y);
-  const heights = spread(
-    ends.map(({ point }) => point.y),
-    HEIGHT,
-  );
-  ends.forEach(({ point: { x, y }, label }, i) => {
+  const wanted = ends.map(({ point }) => point.y);
+  const heights = spread(wanted, HEIGHT);
+  ends.forEach(({ label, point }, i) => {
+    const { x, y } = point;
+    const height = heights[i]; // of the name
     const inPlot = Math.max(-10, Math.min(y, HEIGHT + 10)); // a curve may leave the plot
-    const d = `M${x + 2} ${inPlot}L${x + 14} ${heights[i]}`;
+    const d = `M${x + 2} ${inPlot}L${x + 14} ${height}`;
     addElement(svg, "path", { class: "leader", d });
-    const place = { x: x + 18, y: heights[i] + 7 };
-    addElement(svg, "text", { class: "end", "data-label": label, ...place }, label);
+    const attributes = { class: "end", "data-label": label, x: x + 18, y: height + 7 };
+    addElement(svg, "text", attributes, label);
   });
 }
 
@@ -69,9 +72,12 @@ export class Plot {
     this.draw(polyline);
   }
 
+  // Returns how far below the top of the plot a value lies. A curve may rise a little above the plot.
   findHeight(value) {
-    const [bottom, top] = [Number(this.places[0]), Number(this.places.at(-1))];
-    return HEIGHT * (1 - Math.min((value - bottom) / (top - bottom), 1.1));
+    const bottom = Number(this.places[0]);
+    const top = Number(this.places.at(-1));
+    const share = Math.min((value - bottom) / (top - bottom), 1.1);
+    return HEIGHT * (1 - share);
   }
 
   drawAll() {
@@ -80,12 +86,10 @@ export class Plot {
   }
 
   draw(polyline) {
-    const points = this.lines.get(polyline).map((value, i) => {
-      const x = (WIDTH * (i + 1)) / this.count;
-      return `${x},${this.findHeight(value).toFixed(1)}`;
-    });
-    // A single point would not be visible.
-    if (points.length === 1) points.unshift(points[0].replace(/^[^,]*/, "0"));
+    const heights = this.lines.get(polyline).map((value) => this.findHeight(value).toFixed(1));
+    const points = heights.map((y, i) => `${(WIDTH * (i + 1)) / this.count},${y}`);
+    // A single point would not be visible, so it becomes a level line from the left edge.
+    if (points.length === 1) points.unshift(`0,${heights[0]}`);
     polyline.setAttribute("points", points.join(" "));
   }
 }
