@@ -109,7 +109,8 @@ while (history.length < given.parameters.epochs) {
 const { first, second } = training.weights;
 const others = [bytes(given.others), bytes(given.answers)];
 const { normalisation } = given.parameters;
-const { error, accuracy } = network.evaluate(...others, training.weights, normalisation);
+const { weights } = training;
+const { error, accuracy } = network.evaluate(...others, weights, normalisation);
 const digest = await network.digestOf(training.weights);
 const metrics = [error, accuracy];
 return { history, metrics, first: text(first), second: text(second), digest };
