@@ -121,5 +121,5 @@ def test_the_key_of_the_worksheet_is_what_helpers_computes():
     end = "its sum is {:g}, the scores are {:g} and {:g}."
     assert end.format((inputs @ moved[0])[0, 0], *after[0]) in key
     assert sum(np.sum(gradient == 0) for gradient in gradients) == 6
-    text = read_words("lesson.md")
-    assert "How many of the ten weights does one step leave unchanged? - [x] Six." in text
+    question = "How many of the ten weights does one step leave unchanged?"
+    assert f"{question} - [x] Six." in read_words("lesson.md")
