@@ -26,6 +26,8 @@ ALONE = """
 import sys
 sys.modules["pipeline"] = None
 """
+REFUSED = "(The worker at tcp://127.0.0.1:.*)"
+NO_WORKER = "The cluster has no worker"
 
 
 class Dask:
@@ -55,17 +57,14 @@ class Dask:
         return process
 
     def add_worker(self, *options, **more):
-        """Start a worker with one thread; return its process once it is registered."""
+        """Start a worker; return its process once it is registered.
+
+        It has one thread, unless the options say otherwise.
+        """
         options = options or ("--no-nanny",)
         worker = self.start("worker", self.address, "--nthreads", "1", *options, **more)
         wait_for("Registered to", worker.stderr)
         return worker
-
-    def remove(self, worker):
-        children = psutil.Process(worker.pid).children(recursive=True)
-        for each in (*children, worker):
-            each.kill()
-        worker.wait()
 
     def sweep(self, file, out):
         place = ("--sweep-dir", out, "--scheduler", self.address)
@@ -74,7 +73,10 @@ class Dask:
     def close(self):
         for process in self.processes:
             if process.poll() is None:
-                self.remove(process)
+                children = psutil.Process(process.pid).children(recursive=True)
+                for each in (*children, process):
+                    each.kill()
+                process.wait()
 
 
 @pytest.fixture
@@ -84,22 +86,35 @@ def dask(tmp_path, midway):
     dask.close()
 
 
-def test_points_of_a_killed_worker_run_on_a_late_one_to_the_same_bits(
+def test_workers_that_cannot_train_are_named_and_late_ones_finish_to_the_same_bits(
     dask, local, gate
 ):
-    """Between the two there is no worker."""
+    """One of those that can train is killed, after which no worker is left."""
+    dask.add_worker(code=ALONE)
+    dask.add_worker("--nanny")
     out = dask.folder / "out"
-    killed = dask.add_worker(GATE=gate.port)
     running = dask.sweep(local / "s.yaml", out)
+    lines = [wait_for(REFUSED, running.stdout) for _ in range(2)]
+    for reason in ("cannot import the project", "has a nanny"):
+        assert sum(reason in line for line in lines) == 1
+    wait_for(NO_WORKER, running.stdout)
+    assert [path.name for path in out.iterdir()] == [LOCK]  # nothing is written
+
+    killed = dask.add_worker(GATE=gate.port)
     training = gate.wait()
     killed.kill()
     assert training.recv(1) == b""  # it has ended with its worker
-    late = [dask.add_worker(GATE=gate.port) for _ in range(2)]
+    dask.add_worker(code=OTHER_VERSIONS)
+    assert " version numpy, which was " in wait_for(REFUSED, running.stdout)
+    wait_for(NO_WORKER, running.stdout)
+
+    late = dask.add_worker("--no-nanny", "--nthreads", "2", GATE=gate.port)
     for _ in range(3):
         gate.wait().close()
     log, errors = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, log + errors
-    assert all(worker.poll() is None for worker in late)
+    assert "The worker at" not in log  # each was named once
+    assert late.poll() is None
     assert read_results(out) == read_results(local / "out")
     for path in out.glob("*/run.json"):
         executed = path.with_name("02_train.ipynb").read_text()
@@ -128,48 +143,6 @@ def test_ctrl_c_and_a_scheduler_that_ends_keep_what_has_finished(dask, local, ga
         assert "Traceback" not in log + errors
         assert len(read_results(out)) == finished
         assert not [*out.glob("*/metrics.json")]
-
-
-def test_a_late_worker_that_differs_is_named_once_and_the_night_goes_on(
-    dask, local, gate
-):
-    first = dask.add_worker(GATE=gate.port)
-    out = dask.folder / "out"
-    running = dask.sweep(local / "s.yaml", out)
-    training = gate.wait()
-    dask.add_worker(code=OTHER_VERSIONS)
-    dask.remove(first)  # so that the other one gets its points
-    wait_for("The cluster has no worker", running.stdout)
-    training.close()
-    dask.add_worker()
-    log, errors = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0, log + errors
-    assert read_results(out) == read_results(local / "out")
-
-
-@pytest.mark.parametrize(
-    ("option", "code", "reason"),
-    [
-        ("--no-nanny", ALONE, "cannot import the project"),
-        ("--no-nanny", OTHER_VERSIONS, " version numpy, which was "),
-        ("--nanny", "", "has a nanny"),
-    ],
-    ids=["project", "versions", "nanny"],
-)
-def test_a_worker_that_cannot_train_is_named_and_another_trains(
-    dask, local, option, code, reason
-):
-    dask.add_worker(option, code=code)
-    out = dask.folder / "out"
-    running = dask.sweep(local / "s.yaml", out)
-    assert reason in wait_for("(The worker at tcp://127.0.0.1:.*)", running.stdout)
-    wait_for("The cluster has no worker", running.stdout)
-    assert [path.name for path in out.iterdir()] == [LOCK]  # nothing is written
-    dask.add_worker()
-    log, errors = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0, log + errors
-    assert "The worker at" not in log
-    assert read_results(out) == read_results(local / "out")
 
 
 def test_without_the_extra_a_sweep_says_how_to_install_it(
