@@ -26,8 +26,6 @@ ALONE = """
 import sys
 sys.modules["pipeline"] = None
 """
-REFUSED = "(The worker at tcp://127.0.0.1:.*)"
-NO_WORKER = "The cluster has no worker"
 
 
 class Dask:
@@ -57,14 +55,17 @@ class Dask:
         return process
 
     def add_worker(self, *options, **more):
-        """Start a worker; return its process once it is registered.
-
-        It has one thread, unless the options say otherwise.
-        """
+        """Start a worker with one thread; return its process once it is registered."""
         options = options or ("--no-nanny",)
         worker = self.start("worker", self.address, "--nthreads", "1", *options, **more)
         wait_for("Registered to", worker.stderr)
         return worker
+
+    def remove(self, worker):
+        children = psutil.Process(worker.pid).children(recursive=True)
+        for each in (*children, worker):
+            each.kill()
+        worker.wait()
 
     def sweep(self, file, out):
         place = ("--sweep-dir", out, "--scheduler", self.address)
@@ -73,10 +74,7 @@ class Dask:
     def close(self):
         for process in self.processes:
             if process.poll() is None:
-                children = psutil.Process(process.pid).children(recursive=True)
-                for each in (*children, process):
-                    each.kill()
-                process.wait()
+                self.remove(process)
 
 
 @pytest.fixture
@@ -86,35 +84,22 @@ def dask(tmp_path, midway):
     dask.close()
 
 
-def test_workers_that_cannot_train_are_named_and_late_ones_finish_to_the_same_bits(
+def test_points_of_a_killed_worker_run_on_a_late_one_to_the_same_bits(
     dask, local, gate
 ):
-    """One of those that can train is killed, after which no worker is left."""
-    dask.add_worker(code=ALONE)
-    dask.add_worker("--nanny")
+    """Between the two there is no worker."""
     out = dask.folder / "out"
-    running = dask.sweep(local / "s.yaml", out)
-    lines = [wait_for(REFUSED, running.stdout) for _ in range(2)]
-    for reason in ("cannot import the project", "has a nanny"):
-        assert sum(reason in line for line in lines) == 1
-    wait_for(NO_WORKER, running.stdout)
-    assert [path.name for path in out.iterdir()] == [LOCK]  # nothing is written
-
     killed = dask.add_worker(GATE=gate.port)
+    running = dask.sweep(local / "s.yaml", out)
     training = gate.wait()
     killed.kill()
     assert training.recv(1) == b""  # it has ended with its worker
-    dask.add_worker(code=OTHER_VERSIONS)
-    assert " version numpy, which was " in wait_for(REFUSED, running.stdout)
-    wait_for(NO_WORKER, running.stdout)
-
-    late = dask.add_worker("--no-nanny", "--nthreads", "2", GATE=gate.port)
+    late = [dask.add_worker(GATE=gate.port) for _ in range(2)]
     for _ in range(3):
         gate.wait().close()
     log, errors = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, log + errors
-    assert "The worker at" not in log  # each was named once
-    assert late.poll() is None
+    assert all(worker.poll() is None for worker in late)
     assert read_results(out) == read_results(local / "out")
     for path in out.glob("*/run.json"):
         executed = path.with_name("02_train.ipynb").read_text()
@@ -143,6 +128,49 @@ def test_ctrl_c_and_a_scheduler_that_ends_keep_what_has_finished(dask, local, ga
         assert "Traceback" not in log + errors
         assert len(read_results(out)) == finished
         assert not [*out.glob("*/metrics.json")]
+
+
+def test_a_late_worker_that_differs_is_named_once_and_the_night_goes_on(
+    dask, local, gate
+):
+    first = dask.add_worker(GATE=gate.port)
+    out = dask.folder / "out"
+    running = dask.sweep(local / "s.yaml", out)
+    training = gate.wait()
+    dask.add_worker(code=OTHER_VERSIONS)
+    dask.remove(first)  # so that the other one gets its points
+    differs = wait_for("(The worker at tcp://127.0.0.1:.*)", running.stdout)
+    assert " version numpy, which was " in differs
+    wait_for("The cluster has no worker", running.stdout)
+    training.close()
+    dask.add_worker()
+    log, errors = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0, log + errors
+    assert read_results(out) == read_results(local / "out")
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "reason"),
+    [
+        ("--no-nanny", ALONE, "cannot import the project"),
+        ("--nanny", "", "has a nanny"),
+    ],
+    ids=["project", "nanny"],
+)
+def test_a_worker_that_cannot_train_is_named_and_another_trains(
+    dask, local, option, code, reason
+):
+    dask.add_worker(option, code=code)
+    out = dask.folder / "out"
+    running = dask.sweep(local / "s.yaml", out)
+    assert reason in wait_for("(The worker at tcp://127.0.0.1:.*)", running.stdout)
+    wait_for("The cluster has no worker", running.stdout)
+    assert [path.name for path in out.iterdir()] == [LOCK]  # nothing is written
+    dask.add_worker()
+    log, errors = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0, log + errors
+    assert "The worker at" not in log
+    assert read_results(out) == read_results(local / "out")
 
 
 def test_without_the_extra_a_sweep_says_how_to_install_it(
