@@ -107,11 +107,10 @@ def gate():
         yield gate
 
 
-@pytest.fixture
-def small_source(tmp_path):
-    """An .npz file in the layout of keras.datasets, with 60 and 30 images of noise.
+def write_noise(path):
+    """Write 60 and 30 images of noise in the layout of keras.datasets.
 
-    The fixture also returns its arrays.
+    Return their arrays.
     """
     rng = np.random.default_rng(0)
     arrays = {
@@ -120,8 +119,15 @@ def small_source(tmp_path):
         "x_test": rng.integers(0, 256, (30, 28, 28), np.uint8),
         "y_test": rng.integers(0, 10, 30, np.uint8),
     }
-    np.savez(tmp_path / "small.npz", **arrays)
-    return tmp_path / "small.npz", arrays
+    np.savez(path, **arrays)
+    return arrays
+
+
+@pytest.fixture
+def small_source(tmp_path):
+    """An .npz file with images of noise, and its arrays."""
+    path = tmp_path / "small.npz"
+    return path, write_noise(path)
 
 
 def load_optical_digits():

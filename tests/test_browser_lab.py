@@ -1,5 +1,6 @@
 """Notebooks in JupyterLab: widgets and pictures, which nbval cannot check."""
 
+import itertools
 import os
 import re
 import shlex
@@ -26,28 +27,27 @@ IDLE = "Python 3 (ipykernel) | Idle"
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
 
-def write_notebooks(folder, run_dir):
-    """Write explore, and notebooks with a small network and with answers."""
+NETWORK = f"from lesson.diagram import Diagram\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
+ANSWER = f"""from pipeline.reports.answers import fold_answer
+fold_answer()
+print('the number')
+{NETWORK}"""
+
+
+def write_notebook(path, run_dir):
+    """Write explore, followed by a folded answer, with a small network, and no answer.
+
+    Return the number of code cells beside which JupyterLab shows a number.
+    """
     node = load_notebook_node(str(NOTEBOOKS / "explore.ipynb"))
     node = parameterize_notebook(node, {"run_dir": str(run_dir)})
-    nbformat.write(node, folder / "explore.ipynb")
-    network = (
-        f"from lesson.diagram import Diagram\nDiagram({ON_PAPER}, [1, 2, 3], [0, 1])"
-    )
-    answer = (
-        "from pipeline.reports.answers import fold_answer\n"
-        f"fold_answer()\nprint('the number')\n{network}"
-    )
-    write_notebook(folder / "diagram.ipynb", network)
-    write_notebook(folder / "answers.ipynb", answer, "print('no answer')")
-
-
-def write_notebook(path, *sources):
-    """Write a notebook with cells of code."""
-    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    node = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    for source in (ANSWER, "print('no answer')"):
+        node.cells.append(nbformat.v4.new_code_cell(source))
     nbformat.write(node, path)
+    # It shows none beside a cell whose source is folded.
+    code = [cell for cell in node.cells if cell.cell_type == "code"]
+    folds = [cell.metadata.get("jupyter", {}).get("source_hidden") for cell in code]
+    return len(folds) - folds.count(True)
 
 
 def read_command(options):
@@ -67,11 +67,11 @@ def read_command(options):
 
 
 @pytest.fixture(scope="module")
-def lab(browser, runs, tmp_path_factory):
-    """A JupyterLab as `make lab` starts it, with copies of notebooks, and its tab."""
+def page(browser, runs, tmp_path_factory):
+    """A notebook that has run in a JupyterLab as `make lab` starts it."""
     folder = tmp_path_factory.mktemp("lab")
     settings = tmp_path_factory.mktemp("settings")
-    write_notebooks(folder, runs / "default")
+    count = write_notebook(folder / "explore.ipynb", runs / "default")
     (folder / ".jupyter").symlink_to(ROOT / ".jupyter")
     quiet = b'{"fetchNews": "false", "checkForUpdates": false}'
     atomic_write(settings / SETTINGS, quiet)
@@ -85,59 +85,48 @@ def lab(browser, runs, tmp_path_factory):
             address = wait_for(r"http://127\.0\.0\.1:\S+", server.stderr)
             with browser.new_page(viewport={"width": 1280, "height": 1000}) as page:
                 page.set_default_timeout(pages.PATIENCE)
-                yield Lab(page, *re.split(r"/lab.*\?", address))
+                server_address, token = re.split(r"/lab.*\?", address)
+                page.goto(f"{server_address}/lab/tree/explore.ipynb?reset&{token}")
+                run_all(page, count)
+                yield page
         finally:
             server.terminate()
 
 
-class Lab:
-    """A tab with JupyterLab."""
+def run_all(page, count):
+    """Clear the outputs of a notebook and run all; check that no cell fails.
 
-    def __init__(self, page, address, token):
-        self.page, self.address, self.token = page, address, token
-
-    def open(self, stem):
-        place = f"{self.address}/lab/tree/{stem}.ipynb"
-        self.page.goto(f"{place}?reset&{self.token}")
-        self.page.get_by_text(IDLE).wait_for()
-
-    def choose(self, *items):
-        for item in items:
-            self.page.get_by_role("menuitem", name=item, exact=True).click()
-
-    def run(self, count):
-        """Clear the outputs of a notebook and run all; check that no cell fails.
-
-        count: the number of code cells that have a number after they have run.
-        """
-        self.choose("Edit", "Clear Outputs of All Cells")
-        self.choose("Run", "Run All Cells")
-        prompts = self.page.locator(".jp-CodeCell .jp-InputPrompt")
-        prompts = prompts.filter(has_text=re.compile(r"\d"))
-        ended = self.page.locator(FAILED).or_(prompts.nth(count - 1)).first
-        expect(ended).to_be_attached()
-        assert self.page.locator(FAILED).all_text_contents() == []
+    count: the number of code cells that have a number after they have run.
+    """
+    page.get_by_text(IDLE).wait_for()
+    choices = ("Edit", "Clear Outputs of All Cells"), ("Run", "Run All Cells")
+    for item in itertools.chain(*choices):
+        page.get_by_role("menuitem", name=item, exact=True).click()
+    prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
+    prompts = prompts.filter(has_text=re.compile(r"\d"))
+    ended = page.locator(FAILED).or_(prompts.nth(count - 1)).first
+    expect(ended).to_be_attached()
+    assert page.locator(FAILED).all_text_contents() == []
 
 
-def test_the_sliders_of_explore_drop_a_unit(lab):
-    cells = nbformat.read(NOTEBOOKS / "explore.ipynb", 4).cells
-    lab.open("explore")
-    # JupyterLab shows no number beside a cell whose source is folded.
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    folds = [cell.metadata.get("jupyter", {}).get("source_hidden") for cell in code]
-    lab.run(folds.count(None) + 1)  # with the injected parameters
-    panel = lab.page.locator(".widget-interact")
+def test_the_sliders_of_explore_drop_a_unit(page):
+    panel = page.locator(".widget-interact")
     expect(panel).to_contain_text("without unit 33 it is 7")
     panel.get_by_role("slider").last.press("ArrowRight")
     expect(panel).to_contain_text("without unit 34 it is 9")
 
 
-def test_a_small_network_is_live(lab):
-    page = lab.page
-    live = pages.Page(page, page.locator(".live-panel"))
-    lab.open("diagram")
-    lab.run(1)
-    expect(live.root).to_be_visible()
+def test_an_answer_is_folded_when_its_cell_has_run_and_a_small_network_is_live(page):
+    text = page.get_by_text("the number", exact=True)
+    picture = page.locator(".live-panel")
+    button = page.get_by_text("Show the answer", exact=True)
+    expect(page.get_by_text("no answer", exact=True).first).to_be_visible()
+    for is_open in (False, True, False):
+        expect(text).to_be_visible(visible=is_open)
+        expect(picture).to_be_visible(visible=is_open)
+        button.click()
+
+    live = pages.Page(page, picture)
     live.press("Back")
     expect(live.part("says")).to_contain_text("go back")
     expect(live.part("about")).to_contain_text("Forward: unit 1")
@@ -148,16 +137,3 @@ def test_a_small_network_is_live(lab):
     expect(weight).not_to_have_text("1")
     live.press("Error")
     expect(live.part("says")).to_contain_text("half the sum of their squares")
-
-
-def test_all_of_an_answer_is_folded_when_its_cell_has_run(lab):
-    page = lab.page
-    lab.open("answers")
-    lab.run(2)
-    text = page.get_by_text("the number", exact=True)
-    picture = page.locator(".live-panel")
-    expect(page.get_by_text("no answer", exact=True).first).to_be_visible()
-    for is_open in (False, True, False):
-        expect(text).to_be_visible(visible=is_open)
-        expect(picture).to_be_visible(visible=is_open)
-        page.get_by_text("Show the answer", exact=True).click()

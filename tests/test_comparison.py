@@ -160,27 +160,21 @@ def test_two_sweeps_are_judged_by_their_interval(pair, second, begin):
     assert f"{points:+.2f} percentage points (95 %" in verdict
 
 
-@pytest.fixture(scope="module")
-def sweeps(tmp_path_factory, pipeline):
-    """Two sweeps, of three and of two seeds."""
-    folder, sizes = tmp_path_factory.mktemp("sweeps"), "num_samples: 40, epochs: 2"
-    for name, hidden_size, seeds in (("a", 3, [1, 2, 3]), ("b", 4, [2, 3])):
-        base = f"{{num_validation: 10, {sizes}, hidden_size: {hidden_size}}}"
-        file = folder / f"{name}.yaml"
-        file.write_text(f"name: {name}\nbase: {base}\nseeds: {seeds}\n")
-        options = ("--sweep-dir", folder / name, "--workers", 1)
-        done = pipeline("sweep", file, *options)
-        assert done.returncode == 0, done.stderr
-    return [str(folder / "a"), str(folder / "b")]
-
-
-def test_the_page_of_two_sweeps_has_their_mean_difference(sweeps, tmp_path):
+def test_the_page_of_two_sweeps_has_their_mean_difference(runs, tmp_path, pipeline):
+    """They have three and two seeds."""
+    definition = {"name": "a", "base": {"epochs": 10, "hidden_size": 4}}
+    file = tmp_path / "a.yaml"
+    file.write_text(json.dumps(definition | {"seeds": [3, 1, 2]}))
+    done = pipeline("sweep", file, "--sweep-dir", tmp_path / "a", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    sweeps = [str(tmp_path / "a"), str(runs / "small")]
     path = comparison.write_comparison(sweeps, tmp_path / "page.html")
     page, tables = read_page(path)
-    results = [
-        pd.read_csv(f"{sweep}/results.csv", index_col="seed") for sweep in sweeps
-    ]
-    first, second = (each["test_accuracy"][[2, 3]] for each in results)
+    results = [pd.read_csv(f"{sweep}/results.csv") for sweep in sweeps]
+    selected = [each.dropna(subset="test_accuracy") for each in results]
+    first, second = (
+        each.set_index("seed")["test_accuracy"][[1, 2]] for each in selected
+    )
     difference = (second - first).mean()  # of the seeds that both have
     a, b, change, interval = tables["metric"]["test accuracy ↑"]
     assert a == f"{100 * first.mean():.2f} %"
@@ -189,8 +183,8 @@ def test_the_page_of_two_sweeps_has_their_mean_difference(sweeps, tmp_path):
     verdict = page.select_one(".verdict").text
     assert interval in verdict
     assert "2 seeds of both, without 1 that only one" in verdict
-    assert tables["name"] == {"hidden_size": ["3", "4"]}
-    assert page.h1.text == "hidden_size 3 or 4"
+    assert tables["name"] == {"hidden_size": ["4", "40"]}
+    assert page.h1.text == "hidden_size 4 or 40"
     copy = shutil.copytree(sweeps[0], tmp_path / "copy")
     compared = comparison.read_comparison([sweeps[0], str(copy)])
     assert "identical" in comparison.describe_verdict(compared)

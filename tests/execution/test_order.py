@@ -30,9 +30,9 @@ def log(action, path):
 if LOG := os.environ.get("WATCHED"):
     sys.addaudithook(watch)
 """
-# Makes a run, lets notebooks run in a folder without a record, and makes a sweep; then
-# again, with fewer images.
-TWICE = """
+# Makes a run, and lets notebooks run in a folder without a record; then again, with
+# fewer images. At last it makes a sweep.
+SCRIPT = """
 import sys
 from pathlib import Path
 from pipeline import parameters
@@ -48,7 +48,7 @@ for count in (40, 30):
     for stage in STAGES:
         executed = Path(folders[1]) / stage.executed_name
         notebooks.execute(stage.notebook, executed, values | {"run_dir": folders[1]})
-    run_sweep(prepare_sweep({"name": "a", "base": values}, folders[2]))
+run_sweep(prepare_sweep({"name": "a", "base": values}, folders[2]))
 """
 ORDER = ["data.npz", "history.json", "model.npz", "answers.npz", "metrics.json"]
 
@@ -74,7 +74,7 @@ def test_results_appear_whole_after_what_they_are_made_from_and_go_before_it(
     log = tmp_path / "log"
     folders = [tmp_path / name for name in ("run", "alone", "sweep")]
     path = os.pathsep.join([str(tmp_path), str(midway.path), str(ROOT)])
-    words = ["-c", TWICE, small_source[0], *folders]
+    words = ["-c", SCRIPT, small_source[0], *folders]
     midway.run_python(*words, PYTHONPATH=path, WATCHED=str(log))
     lines = log.read_text().splitlines()
     written = [Path(line.removeprefix("write ")) for line in lines if "write " in line]

@@ -1,11 +1,17 @@
 """Runs through the command line: metrics, and what is skipped, repeated or verified."""
 
+import shutil
+from functools import partial
+
 import numpy as np
 import pytest
 
+from pipeline.errors import InvalidInput
+from pipeline.execution import runs
 from pipeline.images import data
 from pipeline.images.arrays import to_npz
 from pipeline.network.published import WEIGHTS_SHA256
+from pipeline.paths import BASE
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import (
@@ -18,6 +24,7 @@ from pipeline.results.stages import (
 )
 from tests import original
 from tests.commands import make_options
+from tests.conftest import write_noise
 
 PUBLISHED = {"train_error": 0.42039163449803, "train_accuracy": 0.817}
 PUBLISHED |= {"test_error": 0.42936252114571, "test_accuracy": 0.7942}
@@ -25,6 +32,7 @@ TRUE = {"train_error": 0.2745660507842, "train_accuracy": 0.897}
 TRUE |= {"test_error": 0.3350810442969, "test_accuracy": 0.85}
 HELD_OUT = [
     {
+        "num_samples": 300,
         "hidden_size": 123,
         "epochs": 6,
         "dropout_rate": 0.3,
@@ -32,10 +40,11 @@ HELD_OUT = [
         "relu_grad_inactive": 0,
     },
     {
+        "num_samples": 300,
         "normalisation": 510,
         "learning_rate": 0.02,
         "learning_rate_decay": 0.97,
-        "epochs": 25,
+        "epochs": 15,
         "seed": 4294967295,
     },
     {
@@ -87,17 +96,31 @@ def test_another_run_gives_the_weights_of_the_originals_loop(
 SIZES = {"num_samples": 40, "num_validation": 10, "hidden_size": 3}
 
 
+@pytest.fixture(scope="module")
+def make_small_run(tmp_path_factory, pipeline):
+    """Return a function that makes or repeats a run on few images in a folder."""
+    source = tmp_path_factory.mktemp("source") / "small.npz"
+    write_noise(source)
+    values = SIZES | {"source": source, "epochs": 2}
+
+    def make(folder, *more):
+        return pipeline("run", "--run-dir", folder, *make_options(values), *more)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, make_small_run):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert make_small_run(folder).returncode == 0
+    return folder
+
+
 @pytest.fixture
-def small_run(tmp_path, small_source, pipeline):
-    """A finished run on few images, and a function to repeat it with more options."""
-    folder = RunFolder(tmp_path / "run")
-    values = SIZES | {"source": small_source[0], "epochs": 2}
-
-    def run(*more):
-        return pipeline("run", "--run-dir", folder.path, *make_options(values), *more)
-
-    assert run().returncode == 0
-    return folder, run
+def small_run(tmp_path, finished, make_small_run):
+    """A copy of a finished run, and a function to repeat it with more options."""
+    path = shutil.copytree(finished, tmp_path / "run")
+    return RunFolder(path), partial(make_small_run, path)
 
 
 def test_a_source_that_changes_while_a_run_reads_it_fails_the_run(
@@ -175,14 +198,18 @@ def test_a_run_of_other_parameters_replaces_a_finished_one_only_by_force(small_r
     assert folder.read_record().duration_s is None
 
 
-def test_without_a_folder_other_parameters_get_their_own(project):
-    options = make_options(SIZES | {"epochs": 1})
+def test_without_a_folder_other_parameters_get_their_own(pipeline, monkeypatch):
+    folders = []
+
+    def refuse(path, _):
+        folders.append(path)
+        raise InvalidInput("This folder is only looked at")
+
+    monkeypatch.setattr(runs, "check_folder", refuse)
     folder = "runs/num_samples=40,num_validation=10,hidden_size=3,epochs=1"
-    code, output = project.run("run", *options)
-    assert code == 0, output
-    assert output.startswith(f"folder: {folder}\n")
-    assert RunFolder(project.path / folder).read_finished()
-    assert not (project.path / "runs" / "default").exists()
+    done = pipeline("run", *make_options(SIZES | {"epochs": 1}))
+    assert done.stdout == f"folder: {folder}\n"
+    assert folders == [BASE / folder]
 
 
 def test_a_run_that_diverges_says_where_and_what_to_change(small_run, pipeline):
@@ -229,10 +256,13 @@ def test_verify_says_whether_what_was_altered_is_reproduced(small_run, pipeline)
 
 
 def test_verify_takes_the_images_of_data_npz_if_the_source_has_moved(
-    small_run, small_source, pipeline
+    small_source, tmp_path, pipeline
 ):
-    folder, _ = small_run
-    small_source[0].rename(small_source[0].with_name("moved.npz"))
+    source, _ = small_source
+    folder = RunFolder(tmp_path / "run")
+    options = make_options(SIZES | {"source": source, "epochs": 1})
+    assert pipeline("run", "--run-dir", folder.path, *options).returncode == 0
+    source.unlink()
     done = pipeline("verify", folder.path)
     assert done.returncode == 0, done.stderr
     assert "small.npz is missing; the images are those of data.npz." in done.stdout
