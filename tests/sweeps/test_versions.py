@@ -47,14 +47,8 @@ def interrupt(running, gate):
     assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
 
 
-def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered(
-    changing, gate, local, tmp_path
-):
-    """The code changes while a first command runs, and does not affect it."""
-    grid = {"learning_rate": [*RATES["grid"]["learning_rate"], 5.0]}
-    file, out = write(tmp_path / "s.yaml", grid=grid, seeds=[14]), tmp_path / "out"
-    command = ("sweep", file, "--workers", 1, "--sweep-dir", out)
-    running = changing.start(*command, GATE=gate.port)
+def change_meanwhile(changing, gate, running):
+    """Change code and notebooks while a sweep runs, of which one point diverges."""
     with gate.wait():
         changing.append("helpers.py", SMALL_RATE)
         for name in ("notebooks/02_train.ipynb", "notebooks/03_evaluate.ipynb"):
@@ -65,6 +59,16 @@ def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered
     assert running.returncode == 1, output + errors
     assert "1 of 4 points" in errors
     assert " diverged: " in errors
+
+
+def test_old_code_counts_nowhere_and_its_looks_at_the_test_images_are_remembered(
+    changing, gate, local, tmp_path
+):
+    """The code changes while a first command runs, and does not affect it."""
+    grid = {"learning_rate": [*RATES["grid"]["learning_rate"], 5.0]}
+    file, out = write(tmp_path / "s.yaml", grid=grid, seeds=[14]), tmp_path / "out"
+    command = ("sweep", file, "--workers", 1, "--sweep-dir", out)
+    change_meanwhile(changing, gate, changing.start(*command, GATE=gate.port))
     old = read_digests(out)
     assert old == read_digests(local / "out")
     tested = [row["test_error"] for row in read_rows(out)]
