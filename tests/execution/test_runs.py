@@ -6,12 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from pipeline.errors import InvalidInput
-from pipeline.execution import runs
 from pipeline.images import data
 from pipeline.images.arrays import to_npz
 from pipeline.network.published import WEIGHTS_SHA256
-from pipeline.paths import BASE
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import (
@@ -198,18 +195,14 @@ def test_a_run_of_other_parameters_replaces_a_finished_one_only_by_force(small_r
     assert folder.read_record().duration_s is None
 
 
-def test_without_a_folder_other_parameters_get_their_own(pipeline, monkeypatch):
-    folders = []
-
-    def refuse(path, _):
-        folders.append(path)
-        raise InvalidInput("This folder is only looked at")
-
-    monkeypatch.setattr(runs, "check_folder", refuse)
+def test_without_a_folder_other_parameters_get_their_own(project):
+    options = make_options(SIZES | {"epochs": 1})
     folder = "runs/num_samples=40,num_validation=10,hidden_size=3,epochs=1"
-    done = pipeline("run", *make_options(SIZES | {"epochs": 1}))
-    assert done.stdout == f"folder: {folder}\n"
-    assert folders == [BASE / folder]
+    code, output = project.run("run", *options)
+    assert code == 0, output
+    assert output.startswith(f"folder: {folder}\n")
+    assert RunFolder(project.path / folder).read_finished()
+    assert not (project.path / "runs" / "default").exists()
 
 
 def test_a_run_that_diverges_says_where_and_what_to_change(small_run, pipeline):

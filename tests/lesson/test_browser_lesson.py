@@ -118,7 +118,7 @@ def test_the_answer_to_a_press_is_on_the_screen(browser, path, size):
 
         def see(*parts):
             for part in parts:
-                expect(part).to_be_in_viewport(ratio=0.99)  # but for half a pixel
+                expect(part).to_be_in_viewport(ratio=1)
 
         lesson.draw()
         lesson.pad.evaluate("(pad) => pad.scrollIntoView()")
@@ -201,7 +201,7 @@ def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
         says = lesson.part("dots .says")
         gap = f"{100 * (low - high):.1f} points lie between them"
         expect(says).to_contain_text(f"do not overlap: {gap}")
-        expect(says).to_be_in_viewport(ratio=0.99)  # but for half a pixel
+        expect(says).to_be_in_viewport(ratio=1)
         expect(lesson.part("dots .dot")).to_have_count(22)
 
 
