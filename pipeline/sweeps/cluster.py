@@ -9,6 +9,7 @@ import asyncio
 import logging
 import multiprocessing
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -28,6 +29,8 @@ from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.training import Refusal, Trained, Trainer, train_point
 
 TIMEOUT = 10  # seconds for the first answer of a scheduler
+# Python 3.11 may fail to parse code in two threads at once (its issue 106905).
+parsing = threading.Lock()
 log = logging.getLogger(__name__)
 
 
@@ -146,7 +149,8 @@ def describe_incompatibility(record: bytes) -> str:
     if multiprocessing.current_process().daemon:
         return "has a nanny, so it cannot start processes: start it with --no-nanny"
     wanted = RunRecord.model_validate_json(record)
-    inputs = provenance.collect_inputs(None, [TRAINING, EVALUATION])
+    with parsing:  # all threads of a worker may begin at the same time
+        inputs = provenance.collect_inputs(None, [TRAINING, EVALUATION])
     own = wanted.replace(inputs=inputs)
     changes = provenance.list_changes(wanted, own)
     return f"differs in {'; '.join(changes)}" if changes else ""

@@ -5,10 +5,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
+from pipeline.parameters import Parameters
+from pipeline.records import RunRecord, to_json
+from pipeline.results import provenance
 from pipeline.results.files import LOCK
 from pipeline.sweeps import cluster
 from tests.commands import PATIENCE, make_environment, wait_for
@@ -171,6 +177,23 @@ def test_a_worker_that_cannot_train_is_named_and_another_trains(
     assert running.returncode == 0, log + errors
     assert "The worker at" not in log
     assert read_results(out) == read_results(local / "out")
+
+
+def test_the_threads_of_a_worker_read_its_code_one_after_the_other(monkeypatch):
+    """Python 3.11 may fail to parse code in two threads at once."""
+    reading = threading.Lock()
+
+    def collect_inputs(*_):
+        assert reading.acquire(blocking=False)
+        time.sleep(0.05)
+        reading.release()
+        return {}
+
+    monkeypatch.setattr(provenance, "collect_inputs", collect_inputs)
+    record = to_json(RunRecord(parameters=Parameters(), inputs={}))
+    with ThreadPoolExecutor(2) as threads:
+        checked = threads.map(cluster.describe_incompatibility, [record, record])
+    assert list(checked) == ["", ""]
 
 
 def test_without_the_extra_a_sweep_says_how_to_install_it(
