@@ -92,9 +92,11 @@ function readLine(line, setting, images, accepted) {
     const earlier = accepted.get(idOf(dot));
     return earlier && earlier.accuracy !== dot.accuracy;
   });
-  if (!other) return { dots };
-  const name = `seed ${other.seed}, ${other.kind} the slip`;
-  return { reason: `has another accuracy for ${name}, than a line above` };
+  if (other) {
+    const name = `seed ${other.seed}, ${other.kind} the slip`;
+    return { reason: `has another accuracy for ${name}, than a line above` };
+  }
+  return { dots };
 }
 
 // Returns the lines of a text that are not blank, each with its number. Where the lines of two

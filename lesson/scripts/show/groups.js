@@ -59,8 +59,8 @@ export function describeGroups(dots) {
   return sentences.join(" ");
 }
 
-// Returns the lowest row in which each dot of a group fits beside the dots before it. Row 1 is at
-// the bottom. size: the space that a dot takes in its row.
+// Returns the lowest row in which each dot of a sorted group fits beside the dots before it. Row 1
+// is at the bottom. size: the space that a dot takes in its row.
 function findRows({ dots }, findX, size) {
   const free = []; // where the next dot of each row may be
   return dots.map(({ accuracy }) => {
