@@ -40,8 +40,12 @@ def test_a_script_imports_only_from_its_own_folder_and_from_earlier_ones():
 
 
 def test_a_run_imports_neither_pandas_nor_scipy(tmp_path):
-    """Both are slow to import, and only sweeps and comparisons need them."""
+    """Both are slow to import, and only sweeps and comparisons need them.
+
+    Matplotlib is needed only by notebooks, not by the process of the command.
+    """
     blocked = "import sys\nsys.modules.update(pandas=None, scipy=None)\n"
+    blocked += "if 'pipeline' in sys.orig_argv: sys.modules['matplotlib'] = None\n"
     (tmp_path / "sitecustomize.py").write_text(blocked)
     environment = make_environment(tmp_path)
     place = ("--run-dir", tmp_path / "run", "-p", "epochs", "2")

@@ -4,7 +4,6 @@ The colours are those of M. Okabe and K. Ito (2008), which colour-blind readers 
 distinguish.
 """
 
-import base64
 import io
 import math
 import textwrap
@@ -22,6 +21,7 @@ from PIL.Image import Quantize, fromarray
 
 from pipeline.records import History
 from pipeline.reports.answers import fold_answer as fold_answer  # for notebooks
+from pipeline.reports.tiles import to_data_address
 from pipeline.statistics import compute_wilson_interval
 
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
@@ -130,21 +130,6 @@ def make_tiles(images: np.ndarray, captions: Sequence[str]) -> str:
     rows = (tiles[i : i + 5] for i in range(0, len(tiles), 5))
     body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     return f'<table class="tiles">\n{body}\n</table>'
-
-
-def to_data_address(images: np.ndarray, **options: Any) -> str:
-    """Return images (N, 784), side by side, as the address of a PNG picture.
-
-    options: options with which Pillow saves the picture.
-
-    The picture has sixteen greys, dark ink on white paper.
-    """
-    side_by_side = np.hstack([255 - image.reshape(28, 28) for image in images])
-    picture = fromarray(side_by_side // 17)
-    picture.putpalette([17 * grey for grey in range(16) for _ in range(3)])
-    file = io.BytesIO()
-    picture.save(file, "png", bits=4, **options)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def show_table(table: str) -> None:

@@ -12,7 +12,7 @@ from pipeline.parameters import (
 )
 from pipeline.paths import to_display_path
 from pipeline.records import RunRecord
-from pipeline.reports import cells, live, origins, page, plots
+from pipeline.reports import cells, live, origins, page, tiles
 from pipeline.results.files import atomic_write
 from pipeline.results.provenance import has_mnist, has_published_helpers
 from pipeline.results.run_folder import RunFolder
@@ -94,7 +94,7 @@ def collect_mistakes(folder: RunFolder) -> list[dict[str, Any]]:
             "answer": names[answer],
             "count": len(places),
             "shown": len(first),
-            "picture": plots.to_data_address(data.x_test[first]),
+            "picture": tiles.to_data_address(data.x_test[first]),
         }
         mistakes.append(mistake)
     return mistakes
