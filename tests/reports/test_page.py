@@ -16,7 +16,7 @@ from pipeline.network import published
 from pipeline.parameters import Parameters
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import to_json
-from pipeline.reports import page, plots, run_report
+from pipeline.reports import page, run_report, tiles
 from pipeline.reports.markdown import Renderer
 from pipeline.results.files import atomic_write
 from pipeline.results.run_folder import RunFolder
@@ -254,7 +254,7 @@ def test_the_mistakes_of_a_report_are_counted_and_have_their_first_images(runs, 
         is_mistake = true != answer and len(places) > 0
         assert (kind in figures) == is_mistake
         if is_mistake:
-            picture = plots.to_data_address(data.x_test[places[:6]])
+            picture = tiles.to_data_address(data.x_test[places[:6]])
             assert figures[kind].img["src"] == picture
             assert str(len(places)) in figures[kind].figcaption.text
 

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from scipy.stats import binomtest
 
 from lesson import drawings
-from pipeline.reports import plots
+from pipeline.reports import plots, tiles
 from tests.conftest import EPOCH, VALIDATED
 
 
@@ -115,12 +115,12 @@ def test_a_confusion_matrix_has_a_column_for_each_answer_that_occurs():
 def test_pictures_in_a_page_are_dark_ink_on_white_side_by_side():
     images = np.zeros((2, 784), np.uint8)
     images[1, 0] = 255
-    _, _, content = plots.to_data_address(images).partition("base64,")
+    _, _, content = tiles.to_data_address(images).partition("base64,")
     picture = PIL.Image.open(io.BytesIO(base64.b64decode(content))).convert("L")
     assert picture.size == (56, 28)
     assert [picture.getpixel((x, 0)) for x in (0, 28, 29)] == [255, 0, 255]
-    tiles = BeautifulSoup(plots.make_tiles(images, ["a < b", "c"]), "html.parser")
-    assert [cell.text for cell in tiles.select("td")] == ["a < b", "c"]
+    table = BeautifulSoup(plots.make_tiles(images, ["a < b", "c"]), "html.parser")
+    assert [cell.text for cell in table.select("td")] == ["a < b", "c"]
 
 
 def find_intervals(axis, direction):
