@@ -2,12 +2,14 @@
 
 import io
 import json
+import re
 import zipfile
 
 import pytest
 
 from pipeline import paths
 from pipeline.paths import ROOT
+from pipeline.results.run_folder import RunFolder
 from tests.commands import PATIENCE, Project, make_options
 from tests.conftest import write_pictures
 
@@ -28,7 +30,10 @@ def read_contents(folder):
 
 
 def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_path):
-    """A finished run of a user's source, a sweep and a failed run, in ann's home."""
+    """A finished run of a user's source, a sweep and a failed run, in ann's home.
+
+    The first run is given no folder, so its folder is named after its parameters.
+    """
     home = tmp_path / "ann-of-the-test"
     project = Project(home / "work" / "digits")
     write_pictures(home / "pictures", {0: "zero", 1: "one"}, 40)
@@ -37,9 +42,13 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_pat
         process = project.start(*words, HOME=str(home))
         out, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, out + errors
+        return out
 
     sizes = SMALL | {"source": "../../pictures"}
-    run("run", "--run-dir", "runs/own", *make_options(sizes))
+    (folder,) = re.findall("^folder: (.*)", run("run", *make_options(sizes)))
+    assert folder.startswith("runs/source=pictures-")
+    assert ",num_samples=20,num_validation=5,hidden_size=3," in folder
+    assert RunFolder(project.path / folder).read_finished()
     base = SMALL | {"source": "~/pictures"}
     sweep = {"name": "good", "base": base, "seeds": [1, 2]}
     (project.path / "good.yaml").write_text(json.dumps(sweep))
@@ -51,6 +60,7 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(tmp_pat
     assert "helpers.py.missing" in record["error"]
     assert record["duration_s"] > 0
 
+    assert not (project.path / "runs" / "default").exists()
     files = list(read_contents(project.path / "runs"))
     assert len(files) > 50
     for name, content in files:

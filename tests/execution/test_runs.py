@@ -195,16 +195,6 @@ def test_a_run_of_other_parameters_replaces_a_finished_one_only_by_force(small_r
     assert folder.read_record().duration_s is None
 
 
-def test_without_a_folder_other_parameters_get_their_own(project):
-    options = make_options(SIZES | {"epochs": 1})
-    folder = "runs/num_samples=40,num_validation=10,hidden_size=3,epochs=1"
-    code, output = project.run("run", *options)
-    assert code == 0, output
-    assert output.startswith(f"folder: {folder}\n")
-    assert RunFolder(project.path / folder).read_finished()
-    assert not (project.path / "runs" / "default").exists()
-
-
 def test_a_run_that_diverges_says_where_and_what_to_change(small_run, pipeline):
     folder, run = small_run
     failed = run("-p", "learning_rate", "1e200", "--force")
