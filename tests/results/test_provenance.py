@@ -34,7 +34,7 @@ from pipeline.results.stages import (
 INERT = """__init__ errors parameters paths records statistics
 images/__init__ network/__init__
 reports/__init__ results/__init__ network/published reports/answers
-reports/plots results/files results/model results/provenance
+reports/plots reports/tiles results/files results/model results/provenance
 results/run_folder results/stage_folder results/stages"""
 # Keras and Pillow are recorded only for a run whose source they load.
 WITHOUT_PART = {"digits-by-hand", "keras", "pillow"}
