@@ -191,42 +191,60 @@ def describe_verdict(comparison: Comparison) -> str:
     decides. Otherwise McNemar's test of the answers of two networks decides.
     """
     first, second = (side.metrics for side in comparison.sides.values())
-    names = [f"{letter} (`{side.name}`)" for letter, side in comparison.sides.items()]
     if first.equals(second):
-        pair = " and ".join(names)
+        pair = " and ".join(list_names(comparison))
         return f"**{pair} are identical**: their weights and their metrics are equal."
     if comparison.has_seeds:
-        row = estimate_difference(first["test_accuracy"], second["test_accuracy"])
-        low, high = row["low"], row["high"]
-        is_sure = low > 0 or high < 0
-        b_leads = row["difference"] > 0
-        holds, cause = "also for other seeds", "The seeds"
-        difference, *ends = (
-            f"{100 * end:+.2f}" for end in (row["difference"], low, high)
-        )
-        interval = f"{100 * CONFIDENCE:g} % interval {' to '.join(ends)}"
-        interval += f", {describe_seeds(comparison)}"
-        change = f"the test accuracy changes by {difference} percentage points"
-        numbers = f"from A to B {change} ({interval})"
-    else:
-        only_a, only_b, p = compare_pair(*comparison.correct)
-        is_sure = p < 1 - CONFIDENCE
-        b_leads = only_b > only_a
-        holds = "by more than the luck of the test images, but with one seed each"
-        cause = "The luck of the test images"
-        images = len(comparison.data.y_test)
-        a, b = (
-            format_percent(each, images) for each in comparison.correct.mean(axis=1)
-        )
-        correct = f"A classifies {a} and B {b} of {images:,} test images correctly"
-        alone = f"only A is right on {only_a:,}, and only B on {only_b:,}"
-        numbers = f"{correct}; {alone}"
-        if comparison.left_out:
-            numbers += f" ({comparison.left_out} with other seeds are left out)"
-    leading, other = reversed(names) if b_leads else names
-    if is_sure:
-        return f"**{leading} is better than {other}**, {holds}: {numbers}."
+        return describe_verdict_by_seeds(comparison)
+    return describe_verdict_by_images(comparison)
+
+
+def describe_verdict_by_seeds(comparison: Comparison) -> str:
+    """Return the verdict on two sweeps with several seeds each."""
+    first, second = (
+        side.metrics["test_accuracy"] for side in comparison.sides.values()
+    )
+    row = estimate_difference(first, second)
+    leading, other = list_names(comparison)
+    if row["difference"] > 0:
+        leading, other = other, leading
+    change, low, high = (
+        f"{100 * row[name]:+.2f}" for name in ("difference", "low", "high")
+    )
+    numbers = (
+        f"from A to B the test accuracy changes by {change} percentage points "
+        f"({100 * CONFIDENCE:g} % interval {low} to {high}, "
+        f"{describe_seeds(comparison)})"
+    )
+    if row["low"] > 0 or row["high"] < 0:
+        return f"**{leading} is better than {other}**, also for other seeds: {numbers}."
+    return f"**The seeds may explain how {leading} differs from {other}**: {numbers}."
+
+
+def describe_verdict_by_images(comparison: Comparison) -> str:
+    """Return the verdict on two networks, by the test images that one alone reads."""
+    only_a, only_b, p = compare_pair(*comparison.correct)
+    leading, other = list_names(comparison)
+    if only_b > only_a:
+        leading, other = other, leading
+    images = len(comparison.data.y_test)
+    a, b = (format_percent(each, images) for each in comparison.correct.mean(axis=1))
+    numbers = (
+        f"A classifies {a} and B {b} of {images:,} test images correctly; "
+        f"only A is right on {only_a:,}, and only B on {only_b:,}"
+    )
+    if comparison.left_out:
+        numbers += f" ({comparison.left_out} with other seeds are left out)"
+    if p < 1 - CONFIDENCE:
+        cause = "by more than the luck of the test images, but with one seed each"
+        return f"**{leading} is better than {other}**, {cause}: {numbers}."
+    cause = "The luck of the test images"
     return f"**{cause} may explain how {leading} differs from {other}**: {numbers}."
+
+
+def list_names(comparison: Comparison) -> list[str]:
+    """Return the letters and names of A and B, in Markdown."""
+    return [f"{letter} (`{side.name}`)" for letter, side in comparison.sides.items()]
 
 
 def describe_seeds(comparison: Comparison) -> str:

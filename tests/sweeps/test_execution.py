@@ -170,22 +170,28 @@ def test_what_leaves_the_table_is_said_and_another_name_is_refused(
 def test_another_choice_and_more_points_keep_what_is_done(copied, tmp_path, pipeline):
     out, _ = copied
     before = read_times(out)
-    for metric, count in (("train_error", 3), ("validation_error", 0)):
-        more = RATES | {"seeds": [14, 1], "select": metric}
-        file = write(tmp_path / "s.yaml", **more)
-        done = pipeline("sweep", file, "--sweep-dir", out)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(f"6 points: {6 - count} ended, {count} to run")
-        assert json.loads((out / "sweep.json").read_text())["select"] == metric
-        rate = re.search(rf"\nselected: {metric} .*learning_rate (.*)\n", done.stdout)[
-            1
-        ]
-        rows = pd.read_csv(out / "results.csv")
-        accuracy = rows[rows["learning_rate"] == float(rate)]["test_accuracy"].mean()
-        assert f"\nits test accuracy: {100 * accuracy:.2f} %" in done.stdout
+    more = RATES | {"seeds": [14, 1]}
+    file = write(tmp_path / "s.yaml", **more, select="train_error")
+    done = pipeline("sweep", file, "--sweep-dir", out)
+    assert done.stdout.startswith("6 points: 3 ended, 3 to run\n")
+    assert_selected(out, "train_error", done.stdout)
+    write(file, **more, select="validation_error")
+    done = pipeline("sweep", file, "--sweep-dir", out)
+    assert done.stdout.startswith("6 points: 6 ended, 0 to run\n")
+    assert_selected(out, "validation_error", done.stdout)
     assert before.items() <= read_times(out).items()
-    assert len(read_results(out)) == 6
+    rows = pd.read_csv(out / "results.csv")
+    assert len(rows) == 6
     assert rows["test_accuracy"].count() == 3  # one of which was selected before
+
+
+def assert_selected(out, metric, printed):
+    """Check that a metric has selected a rate, and the mean over this rate's points."""
+    assert json.loads((out / "sweep.json").read_text())["select"] == metric
+    rate = re.search(f"\nselected: {metric} .*learning_rate (.*)\n", printed)[1]
+    rows = pd.read_csv(out / "results.csv")
+    accuracy = rows[rows["learning_rate"] == float(rate)]["test_accuracy"].mean()
+    assert f"\nits test accuracy: {100 * accuracy:.2f} %" in printed
 
 
 def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
