@@ -1,6 +1,8 @@
 """Pages in Chromium: how tests open them, and what a reader presses and reads."""
 
+import base64
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -8,6 +10,7 @@ import shutil
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 import helpers
@@ -42,11 +45,6 @@ PRESS_AND_STOP = """(button, text) => {
     button.click();
 }"""
 # The colours of a canvas: red, green, blue and opacity of each pixel.
-COLOURS = """(canvas) => {
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-    copy.drawImage(canvas, 0, 0);
-    return Array.from(copy.getImageData(0, 0, canvas.width, canvas.height).data);
-}"""
 
 PATIENCE = 120_000  # milliseconds until a page that does not answer fails a test
 expect.set_options(timeout=20_000)  # milliseconds until a wrong text fails a test
@@ -112,7 +110,9 @@ def read_number(text):
 
 def read_colours(canvas):
     """Return the pixels of a canvas as an array, each with four bytes."""
-    return np.array(canvas.evaluate(COLOURS), np.uint8).reshape(-1, 4)
+    url = canvas.evaluate("(canvas) => canvas.toDataURL()")
+    png = base64.b64decode(url.partition(",")[2])
+    return np.array(Image.open(io.BytesIO(png)).convert("RGBA")).reshape(-1, 4)
 
 
 class Page:
