@@ -80,11 +80,12 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
     answers.write_bytes(to_npz(answers=np.zeros(24, np.uint8)))
     outputs = json.loads((copy / "run.json").read_text())["outputs"]
     outputs |= {answers.name: digest_file(answers)}
-    inputs |= {"array x_test": "0" * 64}
-    change_record(copy, inputs=inputs, outputs=outputs)
-    for run_dirs in ([pair[0], str(copy)], [str(copy), pair[0]]):
-        with pytest.raises(InvalidInput, match="test images"):
-            comparison.read_comparison(run_dirs)
+    for name in ("array x_test", "array y_test"):
+        other = inputs | {name: "0" * 64}
+        change_record(copy, inputs=other, outputs=outputs)
+        for run_dirs in ([pair[0], str(copy)], [str(copy), pair[0]]):
+            with pytest.raises(InvalidInput, match="test images"):
+                comparison.read_comparison(run_dirs)
 
 
 def make_answers(only_a, only_b, both):

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -15,7 +16,7 @@ from pipeline.paths import ROOT
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import CHECKPOINT, RUN_FILES, TRAINING
-from tests.commands import PATIENCE, Command, make_options
+from tests.commands import PATIENCE, Command, make_options, wait_for
 from tests.execution.test_notebooks import write_notebook
 
 VALUES = {
@@ -116,6 +117,30 @@ def test_a_cell_and_what_it_has_started_end_with_the_command(tmp_path, number):
     assert running.end(number)[0] == (
         -number if number == signal.SIGKILL else 128 + number
     )
+
+
+# A command whose clean-up hangs.
+HANGING = """
+import time
+from pipeline import __main__
+
+__main__.set_signal_handler(__main__.raise_interrupted)
+try:
+    print("begun", flush=True)
+    time.sleep(600)
+finally:
+    time.sleep(600)
+"""
+
+
+def test_a_signal_ends_a_command_whose_clean_up_hangs():
+    command = [sys.executable, "-c", HANGING]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, cwd=ROOT, **pipes) as process:
+        wait_for("begun", process.stdout)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (128 + signal.SIGTERM, MESSAGE)
 
 
 def test_a_signal_that_the_shell_ignores_is_ignored(tmp_path):

@@ -64,20 +64,10 @@ def verify(run_dir: str) -> None:
     record = folder.read_finished()
     folder.check_helpers(record)
     altered = folder.list_altered(record)
-    source = record.parameters.source
-    has_source = is_available(source)
-    images = load_source(source) if has_source else folder.read_copy(record)
-    inputs = provenance.collect_inputs(images)
-    done = [TRAINING, EVALUATION] if stages.METRICS in record.outputs else [TRAINING]
+    unaltered = [name for name in record.outputs if name not in altered]
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
-        execute_stages(
-            again,
-            record.replace(inputs=inputs),
-            [PREPARATION, *done] if has_source else done,
-            data_file=None if has_source else images.to_bytes(),
-        )
-        unaltered = [name for name in record.outputs if name not in altered]
+        inputs = repeat(folder, record, again)
         before = read_results(folder, unaltered)
         after = read_results(again, unaltered)
         is_close = False
@@ -85,21 +75,20 @@ def verify(run_dir: str) -> None:
             numbers = collect_numbers(folder, before)
             repeated_numbers = collect_numbers(again, after)
             is_close = np.allclose(numbers, repeated_numbers, TOLERANCE, TOLERANCE)
-        repeated = again.digest(altered)
-    different = [name for name in before if before[name] != after[name]]
+        digests = again.digest(altered)
     for name, value in before.items():
         verdict = describe_match(value, after[name], is_close)
         log.info(f"  {name:25} {value}  {verdict}")
     for name in altered:
-        verdict = describe_match(record.outputs[name], repeated.get(name), False)
-        log.info(f"  {name} was altered. The digest in run.json: {verdict}")
-    if not different and not altered:
+        verdict = describe_match(record.outputs[name], digests.get(name))
+        log.info(f"  {name} was removed or altered. The digest in run.json: {verdict}")
+    different = [name for name in before if before[name] != after[name]] + altered
+    if not different:
         log.info(f"Reproduced: all {len(before)} metrics and digests are equal.")
         return
     log_circumstances(record, inputs)
     if not is_close:
-        names = ", ".join([*different, *altered])
-        raise CommandFailed(f"{run_dir} is not reproduced: {names}.")
+        raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
     log.info(
         f"Reproduced but for the last digits: metrics and weights are equal to within "
         f"{TOLERANCE:g}. Another BLAS or processor rounds products of matrices "
@@ -107,7 +96,23 @@ def verify(run_dir: str) -> None:
     )
 
 
-def describe_match(before: object, after: object, is_close: bool) -> str:
+def repeat(folder: RunFolder, record: RunRecord, again: RunFolder) -> dict[str, str]:
+    """Repeat a run in another folder, and return the inputs of the repetition."""
+    source = record.parameters.source
+    has_source = is_available(source)
+    images = load_source(source) if has_source else folder.read_copy(record)
+    inputs = provenance.collect_inputs(images)
+    executed = [TRAINING]
+    if has_source:
+        executed.insert(0, PREPARATION)
+    if stages.METRICS in record.outputs:
+        executed.append(EVALUATION)
+    data_file = None if has_source else images.to_bytes()
+    execute_stages(again, record.replace(inputs=inputs), executed, data_file=data_file)
+    return inputs
+
+
+def describe_match(before: object, after: object, is_close: bool = False) -> str:
     """Return whether a result is equal to the one of the repeated run, as text."""
     if before == after:
         return "equal"

@@ -36,17 +36,19 @@ def compare_with_published(metrics: dict[str, float]) -> list[dict[str, Any]]:
     """Compare a run's metrics with the published metrics.
 
     Return a row for each metric. Errors are equal if the original would print them
-    alike. Accuracies are equal only if they are exactly the same number.
+    alike. Accuracies are equal only if they are exactly the same number. A metric that
+    is not equal is rounded.
     """
     rows = []
     for metric, published in PUBLISHED.items():
         value = metrics[metric]
         if metric.endswith("error"):
-            ours = cut(value)
-            is_equal = ours == published
+            is_equal = cut(value) == published
+            rounded = format_error(value)
         else:
-            ours = f"{value:.4g}"
             is_equal = value == float(published)
+            rounded = f"{value:.4g}"
+        ours = published if is_equal else rounded
         name = metric.replace("_", " ")
         rows.append(
             {"name": name, "published": published, "ours": ours, "equal": is_equal}
@@ -76,21 +78,12 @@ def format_own_metrics(metrics: dict[str, float]) -> str:
     return "\n".join(f"{row['name']:16}{row['ours']:>10}" for row in rows)
 
 
-def format_metric(value: float, sign: str = "") -> str:
-    """Format a metric with four decimals or, from 100,000 on, with four digits.
+def format_error(error: float, sign: str = "") -> str:
+    """Return an error with three decimals or, from 100,000 on, with four digits.
 
     sign: "+" to put a plus sign before positive numbers, "" to leave it out.
     """
-    return f"{value:{sign}.4f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
-
-
-def format_accuracy(accuracy: float, images: int) -> str:
-    """Return an accuracy and its 95 % confidence interval as text.
-
-    images: the number of images that the accuracy was measured on.
-    """
-    low, high = compute_wilson_interval(accuracy, images)
-    return f"{accuracy:.4f}, 95 % interval {low:.4f} to {high:.4f}"
+    return f"{error:{sign}.3f}" if abs(error) < 1e5 else f"{error:{sign}.3e}"
 
 
 def format_percent(accuracy: float, images: int, sign: str = "") -> str:
@@ -98,7 +91,7 @@ def format_percent(accuracy: float, images: int, sign: str = "") -> str:
 
     images: the number of images that the accuracy was measured on. Below fifty images,
         there are no decimals, because these would promise too much.
-    sign: see `format_result`.
+    sign: see `format_error`.
     """
     decimals = 2 if images >= 50 else 0
     return f"{100 * accuracy:{sign}.{decimals}f} %"
@@ -116,11 +109,11 @@ def format_result(metric: str, value: float, images: int, sign: str = "") -> str
 
     metric: the name of the metric, such as "test_accuracy".
     images: the number of images that it was measured on.
-    sign: "+" to put a plus sign before positive numbers, "" to leave it out.
+    sign: see `format_error`.
     """
     if "accuracy" in metric:
         return format_percent(value, images, sign)
-    return f"{value:{sign}.3f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
+    return format_error(value, sign)
 
 
 def format_duration(seconds: float) -> str:

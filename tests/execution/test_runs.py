@@ -232,8 +232,9 @@ def test_verify_says_whether_what_was_altered_is_reproduced(small_run, pipeline)
     folder.write_record(record.replace(outputs=outputs))
     done = pipeline("verify", folder.path)
     assert done.returncode == 1
-    assert "metrics.json was altered. The digest in run.json: equal\n" in done.stdout
-    assert "history.json was altered. The digest in run.json: NOT equal" in done.stdout
+    altered = "was removed or altered. The digest in run.json:"
+    assert f"metrics.json {altered} equal\n" in done.stdout
+    assert f"history.json {altered} NOT equal" in done.stdout
     assert done.stdout.count("metrics.json") == 1
     assert "is not reproduced: answers, history.json, metrics.json" in done.stderr
 
@@ -293,6 +294,12 @@ def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pip
     assert done.returncode == 0, done.stderr
     assert "metrics and weights are equal to within 1e-09" in done.stdout
     assert folder.read_record().origin.processor in done.stdout
+    content = folder.metrics_path.read_bytes()
+    folder.metrics_path.write_bytes(content + b" ")
+    done = pipeline("verify", folder.path)
+    assert done.returncode == 1
+    assert "is not reproduced: weights, metrics.json" in done.stderr
+    folder.metrics_path.write_bytes(content)
     change_weights(folder, 1e-6)
     done = pipeline("verify", folder.path)
     assert done.returncode == 1

@@ -169,6 +169,8 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
             folder.read_finished()
     record = make_record(folder)
     folder.write_record(record)
+    folder.data_path.write_bytes(b"")
+    assert folder.list_altered(record) == ["data.npz"]
     folder.data_path.unlink()  # it can be made again from the source
     assert folder.read_evaluated() == record
     trained = {name: record.outputs[name] for name in ("model.npz", "history.json")}

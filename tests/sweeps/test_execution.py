@@ -219,14 +219,15 @@ def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
 def test_a_sweep_goes_on_without_its_source(small_source, tmp_path, pipeline):
     """Its folder has a copy of the images, which is not used if it was altered."""
     source, _ = small_source
-    base = QUICK | {"source": str(source), "num_samples": 40, "num_validation": 10}
-    file, out = write(tmp_path / "s.yaml", base=base, seeds=2), tmp_path / "out"
+    content = {"base": QUICK | {"source": str(source), "num_validation": 10}}
+    content |= {"grid": {"num_samples": [20, 40]}}
+    file, out = write(tmp_path / "s.yaml", **content, seeds=2), tmp_path / "out"
     assert pipeline("sweep", file, "--sweep-dir", out).returncode == 0
     other = shutil.copytree(out, tmp_path / "other")
     source.unlink()
-    write(file, base=base, seeds=3)
+    write(file, **content, seeds=3)
     done = pipeline("sweep", file, "--sweep-dir", out)
-    assert "3 points: 2 ended, 1 to run" in done.stdout
+    assert "6 points: 4 ended, 2 to run" in done.stdout
     assert "evaluating 1 point" in done.stdout
     done = pipeline("verify", out)
     assert done.stdout.count("Reproduced: all ") == 3
