@@ -136,10 +136,13 @@ finally:
 def test_a_signal_ends_a_command_whose_clean_up_hangs():
     command = [sys.executable, "-c", HANGING]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, cwd=ROOT, **pipes) as process:
+    process = subprocess.Popen(command, text=True, cwd=ROOT, **pipes)
+    try:
         wait_for("begun", process.stdout)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
     assert (process.returncode, errors) == (128 + signal.SIGTERM, MESSAGE)
 
 
