@@ -70,8 +70,10 @@ def describe_luck(selected: pd.Series, ranking: pd.DataFrame, metric: str) -> st
     others = ranking[1:].dropna(subset="mean")  # without those that have no result
     if others.empty:
         return "No other configuration has a result"
-    first, second = ranking["mean"].round(4)[:2]
-    gap = abs(first - second)
+    first, second = ranking["mean"][:2]
+    if first == second:
+        return "The second has the same result, and stands later in the YAML file"
+    gap = abs(round(first, 4) - round(second, 4))
     behind = f"{100 * gap:.2f} points" if "accuracy" in metric else f"{gap:.3f}"
     result = f"The second is {behind} behind"
     if selected["seeds"] == 1:

@@ -68,6 +68,7 @@ def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
         ([0.7, 0.8], "The second is 1.50 points behind, and ranges over the seeds"),
         ([0.3, 0.4], "41.50 points behind, and no range"),
         ([0.8], "4.00 points behind, with one seed, so luck may have decided"),
+        ([0.76], "The second has the same result, and stands later in the YAML file"),
     ],
 )
 def test_a_selection_says_whether_luck_may_have_decided(second, words):
