@@ -234,7 +234,7 @@ def describe_verdict_by_images(comparison: Comparison) -> str:
         f"only A is right on {only_a:,}, and only B on {only_b:,}"
     )
     if comparison.left_out:
-        numbers += f" ({comparison.left_out} with other seeds are left out)"
+        numbers += f" (left out, with other seeds: {comparison.left_out})"
     if p < 1 - CONFIDENCE:
         cause = "by more than the luck of the test images, but with one seed each"
         return f"**{leading} is better than {other}**, {cause}: {numbers}."

@@ -44,8 +44,6 @@ PRESS_AND_STOP = """(button, text) => {
     observer.observe(shown, { childList: true });
     button.click();
 }"""
-# The colours of a canvas: red, green, blue and opacity of each pixel.
-
 PATIENCE = 120_000  # milliseconds until a page that does not answer fails a test
 expect.set_options(timeout=20_000)  # milliseconds until a wrong text fails a test
 no_browser = CHROMIUM is None and os.environ.get("CI") != "true"
@@ -109,7 +107,7 @@ def read_number(text):
 
 
 def read_colours(canvas):
-    """Return the pixels of a canvas as an array, each with four bytes."""
+    """Return red, green, blue and opacity of each pixel of a canvas, uint8 (N, 4)."""
     url = canvas.evaluate("(canvas) => canvas.toDataURL()")
     png = base64.b64decode(url.partition(",")[2])
     return np.array(Image.open(io.BytesIO(png)).convert("RGBA")).reshape(-1, 4)

@@ -41,6 +41,13 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     assert np.abs(np.array(centre) - 14).max() <= 0.5
 
 
+def test_specks_of_paper_that_are_a_sixth_as_dark_as_the_ink_are_paper():
+    grey = draw_seven(60, 60)
+    speckled = grey.copy()
+    speckled[2:-2:4, 2:-2:4] = np.minimum(grey, 215)[2:-2:4, 2:-2:4]
+    assert np.array_equal(pictures.to_mnist(speckled)[0], pictures.to_mnist(grey)[0])
+
+
 def test_every_format_gives_the_same_image(tmp_path):
     grey = Image.fromarray(draw_seven(60, 50))
     transparent = Image.new("RGBA", grey.size, (0, 0, 0, 0))

@@ -33,7 +33,7 @@ ON_PAPER = {
     "targets": [1, 0],
 }
 NODE = compute_driver_executable()[0]
-MODULES = ("network", "reading", "sums", "plot", "paper")
+MODULES = ("network", "reading", "sums", "plot", "paper", "groups")
 IMPORTS = "".join(
     f"import * as {name} from {json.dumps(LESSON.scripts[name].as_uri())};\n"
     for name in MODULES
@@ -253,6 +253,23 @@ def test_a_number_on_paper_is_judged(run_node, number, place, word):
 
 
 SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
+
+
+@pytest.mark.parametrize(
+    ("with_slip", "without", "is_hardly_luck"),
+    [(10, 10, True), (10, 9, False), (9, 10, False)],
+)
+def test_only_many_dots_of_both_kinds_that_stay_apart_are_hardly_luck(
+    run_node, with_slip, without, is_hardly_luck
+):
+    dots = [{"kind": "with", "accuracy": 0.8}] * with_slip
+    dots += [{"kind": "without", "accuracy": 0.85}] * without
+    sentences = run_node("return groups.describeGroups(given.dots);", dots=dots)
+    assert "do not overlap: 5.0 points lie between them." in sentences
+    assert ("That is hardly luck." in sentences) == is_hardly_luck
+    dots.append({"kind": "with", "accuracy": 0.85})
+    sentences = run_node("return groups.describeGroups(given.dots);", dots=dots)
+    assert "hardly luck" not in sentences
 
 
 def test_fifty_drawings_are_read_by_the_published_network(run_node):
