@@ -15,6 +15,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from pipeline.digests import CODE, digest_modules
 from pipeline.execution.environment import BACKEND, THREADS
@@ -76,12 +77,24 @@ def end_with_parent(number: int, frame: FrameType | None) -> None:
         os._exit(1)
 
 
+def print_error(kind: type[BaseException], *error: Any) -> None:
+    """Print the error that ends this process, unless its parent was interrupted.
+
+    multiprocessing raises EOFError in a new process if the parent was interrupted
+    before it had sent what to execute.
+    """
+    if kind is not EOFError:
+        sys.__excepthook__(kind, *error)
+
+
 # A fork server notices the end of its parent only after its imports. The imports may
 # take a long time, for instance if helpers.py trains a network. During the imports, a
 # timer therefore calls `end_with_parent` five times a second.
 parent = os.getppid()
 signal.signal(signal.SIGALRM, end_with_parent)
 signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+
+sys.excepthook = print_error
 
 # Python 3.11 puts the current folder first in sys.path. The project's folder has to
 # come before the current folder.
