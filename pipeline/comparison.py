@@ -236,8 +236,8 @@ def describe_verdict_by_images(comparison: Comparison) -> str:
     if comparison.left_out:
         numbers += f" (left out, with other seeds: {comparison.left_out})"
     if p < 1 - CONFIDENCE:
-        cause = "by more than the luck of the test images, but with one seed each"
-        return f"**{leading} is better than {other}**, {cause}: {numbers}."
+        limits = "by more than the luck of the test images, but with one seed each"
+        return f"**{leading} is better than {other}**, {limits}: {numbers}."
     cause = "The luck of the test images"
     return f"**{cause} may explain how {leading} differs from {other}**: {numbers}."
 

@@ -100,7 +100,7 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     assert pipeline("report", "default").stdout == "report: default/report.html\n"
 
 
-@pytest.mark.parametrize("closed", ["| head -1", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", ["| head -1", "2>&-", ">&-"])
 def test_a_reader_that_stops_reading_ends_no_run(tmp_path, small_source, closed):
     """The shell prints the exit code of the command, not that of `head`."""
     values = {"source": small_source[0], "num_samples": 40, "num_validation": 10}

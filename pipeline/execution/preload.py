@@ -77,14 +77,14 @@ def end_with_parent(number: int, frame: FrameType | None) -> None:
         os._exit(1)
 
 
-def print_error(kind: type[BaseException], *error: Any) -> None:
+def print_uncaught_error(kind: type[BaseException], *others: Any) -> None:
     """Print the error that ends this process, unless its parent was interrupted.
 
     multiprocessing raises EOFError in a new process if the parent was interrupted
     before it had sent what to execute.
     """
     if kind is not EOFError:
-        sys.__excepthook__(kind, *error)
+        sys.__excepthook__(kind, *others)
 
 
 # A fork server notices the end of its parent only after its imports. The imports may
@@ -94,7 +94,7 @@ parent = os.getppid()
 signal.signal(signal.SIGALRM, end_with_parent)
 signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
 
-sys.excepthook = print_error
+sys.excepthook = print_uncaught_error
 
 # Python 3.11 puts the current folder first in sys.path. The project's folder has to
 # come before the current folder.

@@ -36,8 +36,8 @@ def compare_with_published(metrics: dict[str, float]) -> list[dict[str, Any]]:
     """Compare a run's metrics with the published metrics.
 
     Return a row for each metric. Errors are equal if the original would print them
-    alike. Accuracies are equal only if they are exactly the same number. A metric that
-    is not equal is rounded.
+    alike. Accuracies are equal only if they are exactly the same number. "ours" is the
+    published text if the metrics are equal, and else the run's metric, rounded.
     """
     rows = []
     for metric, published in PUBLISHED.items():

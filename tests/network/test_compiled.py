@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from numpy._core._multiarray_umath import __cpu_features__ as CPU
 
 import helpers
 from pipeline.network import compiled
@@ -81,10 +82,18 @@ print(digest, *metrics)
 """
 
 
-def test_the_bits_are_the_published_on_an_older_processor(tmp_path):
-    variables = {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path)}
-    variables |= {"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "1"}
-    environment = os.environ | variables | {"NUMBA_NUM_THREADS": "1"}
+@pytest.mark.parametrize(
+    ("target", "feature", "blas", "threads"),
+    [("generic", None, "Prescott", "1"), ("haswell", "AVX2", "Nehalem", "2")],
+)
+def test_the_bits_are_the_published_on_older_processors(
+    tmp_path, target, feature, blas, threads
+):
+    if feature and not CPU.get(feature):
+        pytest.skip(f"this processor has no {feature}")
+    variables = {"NUMBA_CPU_NAME": target, "NUMBA_CACHE_DIR": str(tmp_path)}
+    variables |= {"OPENBLAS_CORETYPE": blas, "OPENBLAS_NUM_THREADS": threads}
+    environment = os.environ | variables | {"NUMBA_NUM_THREADS": threads}
     command = [sys.executable, "-c", SCRIPT]
     output = subprocess.check_output(command, env=environment, text=True)
     assert output.split() == PUBLISHED.split()
