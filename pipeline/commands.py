@@ -154,7 +154,7 @@ def command_sweep(file: Path, sweep_dir: str | None, **options: Any) -> None:
 def command_verify(run_dir: str) -> None:
     """Repeat a finished run, or a sweep's selected points, and compare the results."""
     from pipeline.execution.verification import verify_each
-    from pipeline.sweeps.table import find_selected
+    from pipeline.sweeps.selection import find_selected
 
     verify_each(find_selected(from_current_folder(run_dir)))
 
@@ -163,7 +163,7 @@ def command_verify(run_dir: str) -> None:
 @click.argument("paths", nargs=-1, required=True, type=EXISTING)
 def command_notebooks(paths: tuple[Path, ...]) -> None:
     """Execute notebooks again, and store their new outputs."""
-    from pipeline.execution import notebooks
+    from pipeline.engine import notebooks
 
     for path in paths:
         notebooks.execute_and_overwrite(path)
@@ -200,7 +200,7 @@ def make_run_page(run_dir: str) -> Path:
     """
     from pipeline.reports import run_report
     from pipeline.results.files import lock_folder
-    from pipeline.results.run_folder import PointFolder, open_run
+    from pipeline.results.point_folder import PointFolder, open_run
 
     folder = open_run(run_dir)
     record = folder.read_record()

@@ -13,17 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.engine import notebooks
 from pipeline.errors import InvalidInput
-from pipeline.execution import notebooks
 from pipeline.images.data import Data, is_available, load_source
-from pipeline.network.published import format_percent, format_result
+from pipeline.network.formats import format_percent, format_result
 from pipeline.parameters import NAMES, Parameters, make_command
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports import cells, origins, page
 from pipeline.results.files import atomic_write, check_page
-from pipeline.results.run_folder import RunFolder, open_run
+from pipeline.results.point_folder import open_run
+from pipeline.results.run_folder import RunFolder
 from pipeline.statistics import CONFIDENCE, compare_pair, estimate_difference
-from pipeline.sweeps.table import find_selected
+from pipeline.sweeps.selection import find_selected
 
 MARKS = str.maketrans("", "", "*`")  # the marks of Markdown that the log leaves out
 

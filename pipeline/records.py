@@ -1,14 +1,13 @@
-"""Define the records of runs and sweeps, which are stored as JSON.
+"""Define the records of runs, which are stored as JSON.
 
-The files are run.json, history.json, metrics.json and sweep.json. An unknown field in a
-record is ignored. In the definition of a sweep it is an error, because a user writes
-this file.
+The files are run.json, history.json and metrics.json. An unknown field in a record is
+ignored.
 """
 
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -17,7 +16,6 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
-    field_validator,
 )
 
 from pipeline.errors import Diverged, InvalidFile
@@ -27,9 +25,6 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 SPLITS = ("train", "validation", "test")
-SelectionMetric = Literal[
-    "train_error", "train_accuracy", "validation_error", "validation_accuracy"
-]
 TEST_METRICS = ("test_error", "test_accuracy")
 Record = TypeVar("Record")
 
@@ -143,47 +138,6 @@ class RunRecord(_Record):
     def replace(self, **fields: Any) -> "RunRecord":
         """Return a copy with these fields replaced, and check all of its fields."""
         return RunRecord.model_validate(dict(self) | fields)
-
-
-class SweepDefinition(_Record, extra="forbid"):
-    """The content of a sweep's YAML file."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
-    base: dict[str, Any] = {}
-    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
-    points: list[dict[str, Any]] = []
-    seeds: list[Any] = []
-    select: SelectionMetric = "validation_accuracy"
-
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _count_seeds(cls, value: Any) -> Any:
-        """Convert a number of seeds: 3 stands for the seeds 1, 2 and 3."""
-        if type(value) is not int:
-            return value
-        if not 1 <= value <= 10_000:
-            raise ValueError("a number of seeds must be from 1 to 10,000")
-        return list(range(1, value + 1))
-
-
-class SweepRecord(SweepDefinition, extra="ignore"):
-    """sweep.json: the definition of a sweep, and its state when it was last started.
-
-    inputs: what results depend on besides the parameters. A point that was trained with
-        other inputs is outdated.
-    warnings: the warnings about the user's own pictures.
-    data_sha256: the SHA-256 of the sweep's data.npz, or None if it has none because the
-        source comes with the project or with Keras.
-    evaluated: a key for each configuration that was evaluated on the test images, in
-        this order. If the code has changed since, the configuration gets a second key.
-        A key is written before the evaluation, and is never removed, because nobody can
-        undo a look at the test images.
-    """
-
-    inputs: dict[str, str]
-    warnings: list[str] = []
-    data_sha256: Digest | None = None
-    evaluated: list[str] = []
 
 
 def read_record(

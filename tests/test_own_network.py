@@ -114,7 +114,8 @@ import nbformat
 from pathlib import Path
 from pipeline import parameters
 from pipeline.errors import CommandFailed
-from pipeline.execution import notebooks, runs
+from pipeline.engine import notebooks
+from pipeline.execution import runs
 from pipeline.results.run_folder import RunFolder
 
 later, execute = Path("notebooks/03_evaluate.ipynb"), notebooks.execute

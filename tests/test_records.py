@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from pipeline import records
 from pipeline.errors import InvalidFile
 from pipeline.parameters import Parameters
-from pipeline.records import Metrics, RunRecord, SweepRecord
+from pipeline.records import Metrics, RunRecord
+from pipeline.sweep_records import SweepRecord
 from tests.conftest import EPOCH
 
 METRICS = EPOCH | {"test_error": 0.75, "test_accuracy": 0.125, "test_images": 8}

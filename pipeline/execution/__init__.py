@@ -1,1 +1,1 @@
-"""Execute single notebooks and whole runs, and verify runs."""
+"""Make whole runs, and verify them."""

@@ -5,11 +5,11 @@ import os
 import time
 from collections.abc import Sequence
 
+from pipeline.engine.process import start_fork_server
 from pipeline.errors import InvalidInput, NotebookFailed
 from pipeline.execution.machine import collect_origin
-from pipeline.execution.process import start_fork_server
 from pipeline.images import data
-from pipeline.network import published
+from pipeline.network import formats, published
 from pipeline.parameters import (
     Parameters,
     choose_run_dir,
@@ -63,7 +63,7 @@ def run(
             reasons = folder.list_differences(record)
         if reasons:
             start_fork_server()
-            from pipeline.execution import notebooks  # see `execute_stages`
+            from pipeline.engine import notebooks  # see `execute_stages`
 
             notebooks.check_loaded_code(inputs)
             if force:
@@ -181,7 +181,7 @@ def execute_stages(
     Return the SHA-256 of each file that these stages wrote, by the name of the file.
     """
     # Importing papermill and nbconvert takes 0.6 s. A finished run needs neither.
-    from pipeline.execution import notebooks
+    from pipeline.engine import notebooks
 
     values = record.parameters.model_dump() | {"run_dir": folder.display_path}
     outputs: dict[str, str] = {}
@@ -221,9 +221,9 @@ def summarise_metrics(folder: RunFolder) -> str:
     if not provenance.has_mnist(record.inputs):
         table = ""
     elif changed:  # so the metrics are not meant to be equal
-        table = published.format_table(values, equal="", other="")
+        table = formats.format_table(values, equal="", other="")
     else:
-        table = published.format_table(values)
+        table = formats.format_table(values)
     differences: list[str] = []
     if changed:
         differences.append(format_parameters(changed))
@@ -243,7 +243,7 @@ def summarise_metrics(folder: RunFolder) -> str:
 def summarise_test(metrics: Metrics) -> str:
     """Return the metrics of a run on the test images as one line."""
     count = metrics.test_images
-    accuracy = published.format_percent(metrics.test_accuracy, count)
-    interval = published.format_percent_interval(metrics.test_accuracy, count)
-    error = published.format_result("test_error", metrics.test_error, count)
+    accuracy = formats.format_percent(metrics.test_accuracy, count)
+    interval = formats.format_percent_interval(metrics.test_accuracy, count)
+    error = formats.format_result("test_error", metrics.test_error, count)
     return f"test accuracy {accuracy}, 95 % interval {interval}; test error {error}"

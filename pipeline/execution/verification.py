@@ -14,7 +14,8 @@ from pipeline.images.data import is_available, load_source
 from pipeline.records import RunRecord
 from pipeline.reports.origins import describe_origins
 from pipeline.results import provenance, stages
-from pipeline.results.run_folder import RunFolder, open_run
+from pipeline.results.point_folder import open_run
+from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION, PREPARATION, TRAINING
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers import Bytes, Floats, one_hot
-from pipeline.network.published import format_percent
+from pipeline.network.formats import format_percent
 from pipeline.statistics import compare_pair
 
 Classes = npt.NDArray[np.intp]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.network import published
+from pipeline.network import formats, published
 from pipeline.parameters import (
     Parameters,
     find_changed_from_original,
@@ -51,8 +51,9 @@ def render_run(folder: RunFolder, record: RunRecord) -> str:
         title=f"Run {folder.path.name}",
         digits=has_mnist(inputs),
         metrics=metrics,
-        published=published,
-        comparisons=published.compare_with_published(metrics.model_dump()),
+        formats=formats,
+        note=published.NOTE,
+        comparisons=formats.compare_with_published(metrics.model_dump()),
         changed=find_changed_from_original(parameters),
         parameters=parameters.model_dump(),
         fields=Parameters.model_fields,

@@ -13,9 +13,9 @@ import numpy as np
 from pipeline import digests, parameters, records
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images.arrays import Layout, read_arrays
-from pipeline.images.data import Data, split_data
+from pipeline.images.data import Data
 from pipeline.paths import BASE, ROOT, to_display_path
-from pipeline.records import History, Metrics, RunRecord, Status, SweepRecord
+from pipeline.records import History, Metrics, RunRecord, Status
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write
 from pipeline.results.model import Model
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class RunFolder:
-    """The folder of a run. `PointFolder` is the folder of a point of a sweep.
+    """The folder of a run. `PointFolder` is that of a point of a sweep.
 
     The methods `read_*` raise InvalidFile if a file is missing or damaged. Only
     `find_record` returns None instead.
@@ -203,33 +203,6 @@ class RunFolder:
         return changes
 
 
-class PointFolder(RunFolder):
-    """The folder of a point of a sweep, inside the folder of the sweep.
-
-    The sweep keeps the text of helpers.py for all of its points.
-    """
-
-    advice = "Run its sweep again, or name the folder of a run."
-
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
-        self.helpers_path = self.path.parent / stages.HELPERS
-
-    def read_copy(self, record: RunRecord) -> Data:
-        """Read the images of the point from the copy that its sweep has kept."""
-        path = self.path.parent
-        sweep = records.read_record(path / stages.SWEEP, SweepRecord, self.advice)
-        values = record.parameters
-        images = read_copy(path / stages.DATA, sweep.data_sha256, values.source)
-        return split_data(images, values.num_samples, values.num_validation)
-
-    def _explain_missing_record(self) -> InvalidFile:
-        return InvalidFile(self.record_path, "is missing", self.advice)
-
-    def _describe_repetition(self, record: RunRecord) -> str:
-        return self.advice
-
-
 def read_copy(path: Path, sha256: str | None, source: str) -> Data:
     """Read the images of a missing source from the data.npz that has a copy of them.
 
@@ -244,9 +217,3 @@ def read_copy(path: Path, sha256: str | None, source: str) -> Data:
             return images
     problem = f"is missing or altered, and its source {source} is missing, too"
     raise InvalidFile(path, problem, "Put the source back.")
-
-
-def open_run(path: Path | str) -> RunFolder:
-    """Return the folder of a run or, if its parent is a sweep's folder, of a point."""
-    parent = (BASE / path).parent
-    return PointFolder(path) if (parent / stages.SWEEP).exists() else RunFolder(path)

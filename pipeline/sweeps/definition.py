@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline import parameters
 from pipeline.errors import InvalidInput
 from pipeline.parameters import Parameters
-from pipeline.records import SweepDefinition
+from pipeline.sweep_records import SweepDefinition
 
 ENTRIES = "base, grid, points, seeds and select"
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
+from pipeline.engine.process import open_thread_pool
 from pipeline.execution import runs
-from pipeline.execution.process import open_thread_pool
 from pipeline.results import provenance
 from pipeline.results.stages import EVALUATION, TRAINING
 from pipeline.sweeps.sweep import Point, Sweep

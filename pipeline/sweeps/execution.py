@@ -14,15 +14,15 @@ from typing import Any
 import pandas as pd
 from loky import cpu_count
 
+from pipeline.engine.process import open_thread_pool, start_fork_server
 from pipeline.errors import CommandFailed, InvalidInput
-from pipeline.execution.process import open_thread_pool, start_fork_server
-from pipeline.network.published import format_percent, format_result
+from pipeline.network.formats import format_percent, format_result
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status
 from pipeline.reports.origins import SWEEP_README
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, lock_folder
-from pipeline.sweeps import evaluation, table
+from pipeline.sweeps import evaluation, selection, table
 from pipeline.sweeps.progress import Progress, log_plan, log_state
 from pipeline.sweeps.sweep import Point, Sweep, find_sweep_record
 from pipeline.sweeps.table import make_table
@@ -100,7 +100,7 @@ def open_trainer(
             yield trainer
     else:
         if jobs:
-            from pipeline.execution import notebooks  # see `runs.execute_stages`
+            from pipeline.engine import notebooks  # see `runs.execute_stages`
 
             notebooks.check_loaded_code(sweep.record.inputs)
         with open_thread_pool(workers or cpu_count()) as threads:  # unused without jobs
@@ -198,7 +198,7 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     Return the table of all points, and whether any point had to be evaluated.
     """
     found = make_table(sweep)
-    best, reason = table.select_configuration(found, sweep.record)
+    best, reason = selection.select_configuration(found, sweep.record)
     if best is None or reason:
         log.info(reason)
         return found, False
@@ -207,7 +207,7 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
     values = table.describe_values(best, names)
     mean = format_result(metric, best["mean"], table.count_images(best, metric))
     log.info(f"selected: {metric} {mean}{seeds}: {values}")
-    chosen = table.find_points(found, best)
+    chosen = selection.find_points(found, best)
     selected = [sweep.points[name] for name in chosen]
     left = [point for point in selected if not evaluation.is_evaluated(point)]
     if left:
@@ -227,7 +227,7 @@ def write_sweep_report(sweep: Sweep) -> Path:
 
     Return the path of the report.
     """
-    from pipeline.execution import notebooks  # see `runs.execute_stages`
+    from pipeline.engine import notebooks  # see `runs.execute_stages`
     from pipeline.reports import cells, origins, page
 
     executed = sweep.notebook_path

@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from pipeline.network.published import NOTE, format_duration, format_result
+from pipeline.network.formats import format_duration, format_result
+from pipeline.network.published import NOTE
 from pipeline.results.provenance import has_published_helpers
 from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import count_images, format_count, make_table

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.network.published import format_percent, format_percent_interval
+from pipeline.network.formats import format_percent, format_percent_interval
 from pipeline.reports import plots
 from pipeline.sweeps.table import describe_values
 

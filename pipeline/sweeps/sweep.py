@@ -17,12 +17,14 @@ from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images import data
 from pipeline.images.data import Data
 from pipeline.parameters import NAMED_SOURCES, Parameters
-from pipeline.records import Metrics, RunRecord, Status, SweepRecord
+from pipeline.records import Metrics, RunRecord, Status
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, check_folder
+from pipeline.results.point_folder import PointFolder
 from pipeline.results.provenance import EVALUATION_INPUTS
-from pipeline.results.run_folder import PointFolder, read_copy
+from pipeline.results.run_folder import read_copy
 from pipeline.results.stages import EVALUATION, TRAINING
+from pipeline.sweep_records import SweepRecord
 from pipeline.sweeps.definition import list_points, read_definition
 
 # Points with another status than these are trained at the next start.

@@ -36,7 +36,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from pipeline import parameters
-from pipeline.execution import notebooks, runs
+from pipeline.engine import notebooks
+from pipeline.execution import runs
 from pipeline.results.stages import STAGES
 from pipeline.sweeps.execution import run_sweep
 from pipeline.sweeps.sweep import prepare_sweep

@@ -3,7 +3,7 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline.execution.process import NotebookProcess
+from pipeline.engine.process import NotebookProcess
 
 IMPORTS = """from IPython.display import HTML, display
 from pipeline.reports.answers import fold_answer"""

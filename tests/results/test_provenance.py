@@ -33,7 +33,7 @@ from pipeline.results.stages import (
 # Modules that the notebooks of a run import, but that have no part in its results.
 INERT = """__init__ errors parameters paths records statistics
 images/__init__ network/__init__
-reports/__init__ results/__init__ network/published reports/answers
+reports/__init__ results/__init__ network/published network/formats reports/answers
 reports/plots reports/tiles results/files results/model results/provenance
 results/run_folder results/stage_folder results/stages"""
 # Keras and Pillow are recorded only for a run whose source they load.

@@ -5,7 +5,7 @@ import shutil
 import nbformat
 import pytest
 
-from pipeline.execution.process import NotebookProcess
+from pipeline.engine.process import NotebookProcess
 from pipeline.results.stages import RESULT_FILES, STAGES
 
 REFUSED = {"01_prepare": "num_samples = 0", "02_train": "learning_rate = -0.5"}

@@ -16,7 +16,8 @@ from pipeline.results.files import (
     atomic_write,
     check_folder,
 )
-from pipeline.results.run_folder import PointFolder, RunFolder, open_run
+from pipeline.results.point_folder import PointFolder, open_run
+from pipeline.results.run_folder import RunFolder
 from pipeline.results.stage_folder import LabFolder
 from pipeline.results.stages import RESULT_FILES, RUN_FILES, SWEEP
 from tests.conftest import EPOCH, VALIDATED

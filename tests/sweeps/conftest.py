@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.parameters import from_values
-from pipeline.records import Status, SweepRecord, TrainingMetrics
+from pipeline.records import Status, TrainingMetrics
+from pipeline.sweep_records import SweepRecord
 from pipeline.sweeps.definition import list_points, read_definition
+from pipeline.sweeps.selection import rank_configurations
 from pipeline.sweeps.sweep import Sweep
-from pipeline.sweeps.table import make_table, rank_configurations
+from pipeline.sweeps.table import make_table
 from tests.conftest import VALIDATED
 
 QUICK = {"num_samples": 60, "num_validation": 40, "epochs": 4, "hidden_size": 5}

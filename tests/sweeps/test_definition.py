@@ -9,13 +9,12 @@ from pipeline.sweeps.definition import (
     list_points,
     read_definition,
 )
-from pipeline.sweeps.table import (
+from pipeline.sweeps.selection import (
     find_points,
-    find_varied,
-    make_table,
     rank_configurations,
     select_configuration,
 )
+from pipeline.sweeps.table import find_varied, make_table
 from tests.conftest import EPOCH, VALIDATED
 from tests.sweeps.conftest import QUICK, end, make_points, make_sweep, write
 

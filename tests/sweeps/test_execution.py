@@ -12,11 +12,11 @@ import pandas as pd
 import psutil
 import pytest
 
+from pipeline.engine import notebooks
 from pipeline.errors import CommandFailed, InvalidInput, NotebookFailed
-from pipeline.execution import notebooks
 from pipeline.results.files import LOCK, lock_folder
 from pipeline.results.run_folder import RunFolder
-from pipeline.sweeps import execution, table
+from pipeline.sweeps import execution, selection
 from pipeline.sweeps.sweep import prepare_sweep
 from tests.commands import PATIENCE, make_options, wait_for
 from tests.sweeps.conftest import (
@@ -279,7 +279,7 @@ def test_verify_takes_the_selected_points_of_a_sweep_that_has_ended(
     runs, tmp_path, pipeline
 ):
     out = shutil.copytree(runs / "small", tmp_path / "small")
-    first, second = table.find_selected(str(out))
+    first, second = selection.find_selected(str(out))
     history = out / Path(first).name / "history.json"
     history.write_bytes(history.read_bytes() + b"\n")
     done = pipeline("verify", out)

@@ -12,8 +12,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from pipeline.parameters import NAMES
-from pipeline.records import SweepDefinition
 from pipeline.reports import plots
+from pipeline.sweep_records import SweepDefinition
 from pipeline.sweeps import report
 from pipeline.sweeps.table import make_table
 from tests.conftest import EPOCH

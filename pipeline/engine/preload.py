@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from pipeline.digests import CODE, digest_modules
-from pipeline.execution.environment import BACKEND, THREADS
+from pipeline.engine.environment import BACKEND, THREADS
 from pipeline.paths import ROOT
 
 PACKAGES = (

@@ -22,8 +22,8 @@ from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.utils import nb_kernel_name, nb_language
 
+from pipeline.engine.process import NotebookProcess
 from pipeline.errors import Diverged, InvalidFile, NotebookFailed
-from pipeline.execution.process import NotebookProcess
 from pipeline.paths import BASE, hide_folders
 from pipeline.reports.cells import read_notebook
 from pipeline.results import provenance

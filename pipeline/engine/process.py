@@ -20,8 +20,8 @@ from multiprocessing import connection, forkserver, resource_tracker
 from types import ModuleType
 from typing import Any
 
+from pipeline.engine.environment import ENVIRONMENT
 from pipeline.errors import CommandFailed, NotebookFailed
-from pipeline.execution.environment import ENVIRONMENT
 
 # On macOS, forking is not safe.
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
@@ -42,7 +42,7 @@ def start_fork_server() -> None:
     """
     if METHOD != "forkserver":
         return
-    CONTEXT.set_forkserver_preload(["pipeline.execution.preload"])
+    CONTEXT.set_forkserver_preload(["pipeline.engine.preload"])
     # The server ignores Ctrl-C only after its imports, so it is started with SIGINT
     # blocked. multiprocessing's resource tracker unblocks SIGINT when it starts, so it
     # has to start before SIGINT is blocked.
@@ -192,7 +192,7 @@ class NotebookProcess:
 
 
 def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
-    from pipeline.execution import shell  # only the new process needs IPython
+    from pipeline.engine import shell  # only the new process needs IPython
 
     # If a signal interrupts the parent while this process starts, the parent closes the
     # pipe, but cannot kill this process, whose number it has not received yet.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.network.published import (
+from pipeline.network.formats import (
     compare_with_published,
     cut,
     format_own_metrics,

@@ -27,7 +27,7 @@ from IPython.core.pylabtools import activate_matplotlib
 from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
 
-from pipeline.execution.environment import BACKEND
+from pipeline.engine.environment import BACKEND
 
 Send = Callable[[str, Mapping[str, object]], None]
 
@@ -63,7 +63,7 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
 
     # The fork server has imported this module, or this process imports it now. The
     # parent process never does.
-    from pipeline.execution import preload
+    from pipeline.engine import preload
 
     send("code", {"digests": preload.imported_code, "mistake": preload.mistake})
     shell = _Shell.instance(**OPTIONS)

@@ -19,10 +19,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from pipeline import parameters
+from pipeline.engine import environment, notebooks
+from pipeline.engine.notebooks import execute, execute_and_overwrite
+from pipeline.engine.process import NotebookProcess
 from pipeline.errors import InvalidFile, NotebookFailed
-from pipeline.execution import environment, notebooks
-from pipeline.execution.notebooks import execute, execute_and_overwrite
-from pipeline.execution.process import NotebookProcess
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import Status
 from tests.commands import PATIENCE
@@ -235,7 +235,7 @@ def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp
 INTERRUPTED_EARLY = """
 import os
 from multiprocessing import forkserver
-from pipeline.execution import process
+from pipeline.engine import process
 
 connect = forkserver.connect_to_new_process
 
@@ -264,7 +264,7 @@ def test_a_process_whose_parent_is_interrupted_early_ends_in_silence():
 def test_a_process_that_starts_while_its_parent_is_interrupted_ends_in_silence():
     """The parent has closed the pipe, and does not know the number of the process."""
     code = (
-        "from pipeline.execution import process\n"
+        "from pipeline.engine import process\n"
         "started = process.NotebookProcess({}, {})\n"
         "process.start_fork_server()\n"
         "with started.child_end, process.hide_main_module():\n"

@@ -1,0 +1,1 @@
+"""Execute one notebook in one process, without a Jupyter kernel."""

@@ -1,0 +1,94 @@
+"""Format metrics for people, and compare them with the published metrics."""
+
+from typing import Any
+
+from pipeline.network.published import PUBLISHED, cut
+from pipeline.statistics import compute_wilson_interval
+
+
+def compare_with_published(metrics: dict[str, float]) -> list[dict[str, Any]]:
+    """Compare a run's metrics with the published metrics.
+
+    Return a row for each metric. Errors are equal if the original would print them
+    alike. Accuracies are equal only if they are exactly the same number. "ours" is the
+    published text if the metrics are equal, and else the run's metric, rounded.
+    """
+    rows = []
+    for metric, published in PUBLISHED.items():
+        value = metrics[metric]
+        if metric.endswith("error"):
+            is_equal = cut(value) == published
+            rounded = format_error(value)
+        else:
+            is_equal = value == float(published)
+            rounded = f"{value:.4g}"
+        ours = published if is_equal else rounded
+        name = metric.replace("_", " ")
+        rows.append(
+            {"name": name, "published": published, "ours": ours, "equal": is_equal}
+        )
+    return rows
+
+
+def format_table(
+    metrics: dict[str, float], equal: str = "equal", other: str = "NOT equal"
+) -> str:
+    """Return a table, as text, of a run's metrics beside the published metrics.
+
+    equal, other: the text in the last column for a metric that is equal to the
+        published metric, and for a metric that is not.
+    """
+    lines = [f"{'':16}{'published':>10}{'this run':>10}"]
+    for row in compare_with_published(metrics):
+        verdict = equal if row["equal"] else other
+        line = f"{row['name']:16}{row['published']:>10}{row['ours']:>10}  {verdict}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def format_own_metrics(metrics: dict[str, float]) -> str:
+    """Return a table, as text, of the metrics of a run on other images than MNIST's."""
+    rows = compare_with_published(metrics)
+    return "\n".join(f"{row['name']:16}{row['ours']:>10}" for row in rows)
+
+
+def format_error(error: float, sign: str = "") -> str:
+    """Return an error with three decimals or, from 100,000 on, with four digits.
+
+    sign: "+" to put a plus sign before positive numbers, "" to leave it out.
+    """
+    return f"{error:{sign}.3f}" if abs(error) < 1e5 else f"{error:{sign}.3e}"
+
+
+def format_percent(accuracy: float, images: int, sign: str = "") -> str:
+    """Return an accuracy in percent, with two decimals.
+
+    images: the number of images that the accuracy was measured on. Below fifty images,
+        there are no decimals, because these would promise too much.
+    sign: see `format_error`.
+    """
+    decimals = 2 if images >= 50 else 0
+    return f"{100 * accuracy:{sign}.{decimals}f} %"
+
+
+def format_percent_interval(accuracy: float, images: int) -> str:
+    """Return the 95 % confidence interval of an accuracy, as "78.62 to 80.20 %"."""
+    ends = compute_wilson_interval(accuracy, images)
+    low, high = (format_percent(end, images) for end in ends)
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def format_result(metric: str, value: float, images: int, sign: str = "") -> str:
+    """Return a metric for people: an accuracy in percent, an error with three decimals.
+
+    metric: the name of the metric, such as "test_accuracy".
+    images: the number of images that it was measured on.
+    sign: see `format_error`.
+    """
+    if "accuracy" in metric:
+        return format_percent(value, images, sign)
+    return format_error(value, sign)
+
+
+def format_duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

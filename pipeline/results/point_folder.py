@@ -1,0 +1,45 @@
+"""Read the files of a point of a sweep."""
+
+from pathlib import Path
+
+from pipeline import records
+from pipeline.errors import InvalidFile
+from pipeline.images.data import Data, split_data
+from pipeline.paths import BASE
+from pipeline.records import RunRecord
+from pipeline.results import stages
+from pipeline.results.run_folder import RunFolder, read_copy
+from pipeline.sweep_records import SweepRecord
+
+
+class PointFolder(RunFolder):
+    """The folder of a point of a sweep, inside the folder of the sweep.
+
+    The sweep keeps the text of helpers.py for all of its points.
+    """
+
+    advice = "Run its sweep again, or name the folder of a run."
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        self.helpers_path = self.path.parent / stages.HELPERS
+
+    def read_copy(self, record: RunRecord) -> Data:
+        """Read the images of the point from the copy that its sweep has kept."""
+        path = self.path.parent
+        sweep = records.read_record(path / stages.SWEEP, SweepRecord, self.advice)
+        values = record.parameters
+        images = read_copy(path / stages.DATA, sweep.data_sha256, values.source)
+        return split_data(images, values.num_samples, values.num_validation)
+
+    def _explain_missing_record(self) -> InvalidFile:
+        return InvalidFile(self.record_path, "is missing", self.advice)
+
+    def _describe_repetition(self, record: RunRecord) -> str:
+        return self.advice
+
+
+def open_run(path: Path | str) -> RunFolder:
+    """Return the folder of a run or, if its parent is a sweep's folder, of a point."""
+    parent = (BASE / path).parent
+    return PointFolder(path) if (parent / stages.SWEEP).exists() else RunFolder(path)
