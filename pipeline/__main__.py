@@ -9,11 +9,13 @@ The commands are defined in commands.py. The exit code says how the command ende
 """
 
 import atexit
+import contextlib
 import importlib.util
 import io
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -108,21 +110,24 @@ def raise_interrupted(number: int, frame: FrameType | None) -> None:
     end when the command ends, see shell.py.
     """
     set_signal_handler(signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, lambda *_: exit_at_once(128 + number))
+    signal.signal(signal.SIGALRM, lambda *_: end_at_once(INTERRUPTED, 128 + number))
     signal.alarm(SECONDS_TO_END)
     raise Interrupted(number)
 
 
-def exit_at_once(code: int) -> None:
-    """Print that the command was interrupted, and exit without a clean-up."""
-    os.write(2, f"{INTERRUPTED}\n".encode())
+def end_at_once(message: str, code: int) -> None:
+    """Print a message to stderr, and exit without a clean-up."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{message}\n".encode())
     os._exit(code)
 
 
 class StandardStream(io.TextIOWrapper):
     """Standard output or error, which falls silent when nobody reads it any more.
 
-    For instance, `head` and `less` end before the command does. The command goes on.
+    For instance, `head` and `less` end before the command does. The command goes on. If
+    the system refuses the output for another reason, such as a full disk, the command
+    ends.
 
     number: 1 for standard output, 2 for standard error.
     """
@@ -132,17 +137,22 @@ class StandardStream(io.TextIOWrapper):
         super().__init__(binary, errors="backslashreplace", line_buffering=True)
 
     def write(self, text: str) -> int:
-        try:
-            return super().write(text)
-        except BrokenPipeError:
-            self._fall_silent()
-            return len(text)
+        with self._handle_refusal():
+            super().write(text)
+        return len(text)
 
     def flush(self) -> None:
-        try:
+        with self._handle_refusal():
             super().flush()
+
+    @contextlib.contextmanager
+    def _handle_refusal(self) -> Iterator[None]:
+        try:
+            yield
         except BrokenPipeError:
             self._fall_silent()
+        except OSError as error:
+            end_at_once(f"Error: the output cannot be written: {error.strerror}", 1)
 
     def _fall_silent(self) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -20,7 +20,7 @@ from pipeline.network.formats import format_percent, format_result
 from pipeline.parameters import NAMES, Parameters, make_command
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports import cells, origins, page
-from pipeline.results.files import atomic_write, check_page
+from pipeline.results.files import check_page, write_page
 from pipeline.results.point_folder import open_run
 from pipeline.results.run_folder import RunFolder
 from pipeline.statistics import CONFIDENCE, compare_pair, estimate_difference
@@ -173,11 +173,11 @@ def compare_metrics(comparison: Comparison) -> pd.DataFrame:
     If both sides have several seeds, the table also contains the confidence interval of
     the difference. A metric that was not measured is NaN.
     """
-    others = ["weights_sha256", "test_images"]
-    first, second = (
-        side.metrics.drop(columns=others).astype(float)
-        for side in comparison.sides.values()
-    )
+    first, second = (side.metrics for side in comparison.sides.values())
+    names = first.columns.union(second.columns, sort=False)
+    names = names.drop(["weights_sha256", "test_images"])
+    first = first.reindex(columns=names).astype(float)
+    second = second.reindex(columns=names).astype(float)
     table = pd.DataFrame({"A": first.mean(), "B": second.mean()})
     if not comparison.has_seeds:
         return table.assign(difference=table["B"] - table["A"])
@@ -307,6 +307,7 @@ def write_comparison(run_dirs: Sequence[str], output: Path | None) -> Path:
     names = [RunFolder(run_dir).display_path for run_dir in run_dirs]
     output = output or page.choose_page_path("_and_".join(names))
     check_page(output)
+    page.check_tagged_cells("comparison.html.j2", [NOTEBOOKS / "compare.ipynb"])
     comparison = read_comparison(run_dirs)  # raises its errors before the notebook runs
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         executed = Path(temporary) / "compare.ipynb"
@@ -327,7 +328,7 @@ def write_comparison(run_dirs: Sequence[str], output: Path | None) -> Path:
         origins=sides,
         credits=origins.collect_credits(record.parameters.source, record.inputs),
     )
-    atomic_write(output, html.encode())
+    write_page(output, html)
     log.info(describe_verdict(comparison).translate(MARKS))
     return output
 

@@ -1,8 +1,8 @@
 """Compute the SHA-256 of arrays, of files, and of Python code.
 
 Two versions of a file of code count as the same if `digest_code` returns the same
-digest for both, for instance if only a docstring was changed. TRAINING_CODE and
-EVALUATION_CODE list the files that affect results.
+digest for both, for instance if only a docstring was changed. `find_modules` says on
+which files the results of a notebook depend.
 """
 
 from __future__ import annotations
@@ -10,27 +10,23 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
+from io import StringIO
+from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.paths import ROOT
+from pipeline.paths import NOTEBOOKS, ROOT
 
 if TYPE_CHECKING:  # preload has to set NumPy's threads before NumPy is imported
     import numpy as np
 
-TRAINING_CODE = (
-    "helpers.py",
-    "pipeline/digests.py",
-    "pipeline/images/arrays.py",
-    "pipeline/images/data.py",
-    "pipeline/images/pictures.py",
-    "pipeline/network/compiled.py",
-    "pipeline/results/checkpoints.py",
-)
-EVALUATION_CODE = ("pipeline/network/baselines.py",)
-CODE = TRAINING_CODE + EVALUATION_CODE
+DRAWING = "pipeline.reports"  # this package computes nothing that a run stores
+MAGIC = re.compile(r"^( *)[%!].*", re.M)  # a line that only IPython understands
+PYTHON: Any = ("", "r", 1)  # how ModuleFinder says that code is Python
 
 # The nodes of a syntax tree that may begin with a docstring.
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -58,12 +54,45 @@ def read_code(path: Path) -> str:
     return path.read_text("utf-8-sig", "replace")
 
 
-def digest_modules(names: Iterable[str] = TRAINING_CODE) -> dict[str, str]:
-    """Return the digest of the code in each file, by the name of the file.
+class _Finder(ModuleFinder):
+    def scan_code(self, co: Any, m: Any) -> None:
+        """Follow the imports in the code of a module, unless it belongs to DRAWING."""
+        if not m.__name__.startswith(DRAWING):
+            super().scan_code(co, m)
 
-    names: the paths of the files, relative to the project.
+
+def find_modules(*notebooks: Path) -> dict[str, str]:
+    """Return the files of this project that notebooks import, by the module's name.
+
+    The files are relative to the project. A file beside the notebooks comes before one
+    of the same name in the project's folder. Imports in functions count, too, and
+    imports of imported files. Only the imports of DRAWING are not followed. Cells that
+    are not Python are left out.
     """
-    return {name: digest_code(read_code(ROOT / name)) for name in names}
+    finder = _Finder([str(NOTEBOOKS), str(ROOT)])
+    for notebook in notebooks:
+        for cell in json.loads(notebook.read_bytes())["cells"]:
+            source = MAGIC.sub(r"\1pass", "".join(cell["source"]))
+            if cell["cell_type"] == "code":
+                with suppress(SyntaxError):
+                    finder.load_module("__main__", StringIO(source), "", PYTHON)
+    files: dict[str, str] = {}
+    for name, module in vars(finder)["modules"].items():
+        if module.__file__:
+            files[name] = Path(module.__file__).relative_to(ROOT).as_posix()
+    return files
+
+
+def digest_modules(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the digest of each file that `find_modules` has found, by its path.
+
+    Files of DRAWING are left out.
+    """
+    return {
+        file: digest_code(read_code(ROOT / file))
+        for name, file in sorted(files.items())
+        if not name.startswith(DRAWING)
+    }
 
 
 @lru_cache

@@ -4,8 +4,11 @@ The files are run.json, history.json and metrics.json. An unknown field in a rec
 ignored.
 """
 
+import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,12 +17,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     TypeAdapter,
     ValidationError,
 )
 
-from pipeline.errors import Diverged, InvalidFile
-from pipeline.parameters import Parameters
+from pipeline.errors import Diverged, InvalidFile, InvalidInput
+from pipeline.parameters import NAMES, Parameters
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -91,9 +95,13 @@ class TrainingMetrics(Epoch):
     weights_sha256: Digest
 
 
-class Metrics(TrainingMetrics):
-    """metrics.json: the metrics of the last epoch, and metrics on the test images."""
+class Metrics(TrainingMetrics, extra="allow"):
+    """metrics.json: the metrics of the last epoch, and metrics on the test images.
 
+    The notebook may have measured other metrics, too, which are in `model_extra`.
+    """
+
+    __pydantic_extra__: dict[str, FiniteFloat]
     test_error: Error
     test_accuracy: Accuracy
     test_images: Annotated[int, Field(gt=0)]
@@ -138,6 +146,25 @@ class RunRecord(_Record):
     def replace(self, **fields: Any) -> "RunRecord":
         """Return a copy with these fields replaced, and check all of its fields."""
         return RunRecord.model_validate(dict(self) | fields)
+
+
+# A metric of a notebook cannot have the name of another column of results.csv.
+TAKEN = {"id", "configuration", *NAMES, *RunRecord.model_fields, *Metrics.model_fields}
+
+
+def check_other_metrics(metrics: Mapping[str, Any]) -> None:
+    """Raise InvalidInput if a metric that only a notebook knows cannot be stored."""
+    for name, value in metrics.items():
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if name in TAKEN or not name.isidentifier():
+            problem = "needs another name: one of Python's, and none in results.csv"
+        elif not is_number or not math.isfinite(value):
+            problem = f"is {value!r}, but must be a finite number"
+        elif "accuracy" in name and not 0 <= value <= 1:
+            problem = f"is {value!r}, but must be a fraction from 0 to 1"
+        else:
+            continue
+        raise InvalidInput(f"The metric {name!r} {problem}.")
 
 
 def read_record(

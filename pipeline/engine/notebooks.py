@@ -20,18 +20,17 @@ from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
-from papermill.utils import nb_kernel_name, nb_language
 
 from pipeline.engine.process import NotebookProcess
 from pipeline.errors import Diverged, InvalidFile, NotebookFailed
-from pipeline.paths import BASE, hide_folders
+from pipeline.paths import BASE, NOTEBOOKS, hide_folders
 from pipeline.reports.cells import read_notebook
 from pipeline.results import provenance
 from pipeline.results.files import atomic_write
 from pipeline.results.stage_folder import RUN_DIR_VARIABLE
 
 ENGINE = "digits"
-PICTURE = "picture"  # the tag of cells that are not run for a point of a sweep
+PICTURE = "picture"  # the tag of cells that are left out when points are trained
 LEFT_OUT = (
     "This picture is left out in a sweep. To see it, run the notebook by itself.\n"
 )
@@ -57,11 +56,11 @@ class _Progress:
 
     A notebook begins each progress line with \r, to overwrite the line before.
     papermill's client writes what the notebook prints to this object, as if it were a
-    file. For a point of a sweep, nothing is shown.
+    file. Nothing is shown for one of several notebooks that are executed at once.
     """
 
-    def __init__(self, name: str, is_point: bool) -> None:
-        self.name, self.is_shown = name, sys.stderr.isatty() and not is_point
+    def __init__(self, name: str, is_alone: bool) -> None:
+        self.name, self.is_shown = name, sys.stderr.isatty() and is_alone
         self.write("\r...")
 
     def write(self, text: str) -> None:
@@ -83,7 +82,8 @@ def execute(
     parameters: Mapping[str, object] | None = None,
     *,
     inputs: Mapping[str, str] | None = None,
-    is_point: bool = False,
+    is_alone: bool = True,
+    has_pictures: bool = True,
 ) -> None:
     """Execute a notebook, and write the executed notebook with its outputs.
 
@@ -95,9 +95,9 @@ def execute(
     inputs: the digests that the command recorded when it started (see provenance.py).
         The cells and the code that have these digests are executed. If this is None,
         the cells on disk are executed, and the code is not checked.
-    is_point: whether the notebook is executed for a point of a sweep. The points share
-        the cores, so the notebook then uses only one core, draws no pictures and shows
-        no progress.
+    is_alone: whether no other notebook is executed at the same time. Otherwise the
+        notebook uses only one core, and its progress is not shown.
+    has_pictures: whether cells with the tag PICTURE are executed.
 
     Raises InvalidFile if the file is not a Python notebook. Raises NotebookFailed if a
     cell fails or the process dies. Raises CommandFailed if the cells or the code no
@@ -111,15 +111,15 @@ def execute(
     check_language(node, notebook)
     declared = papermill.inspect_notebook(node)
     values = {k: value for k, value in (parameters or {}).items() if k in declared}
-    variables = {"NUMBA_NUM_THREADS": "1"} if is_point else {}
+    variables = {} if is_alone else {"NUMBA_NUM_THREADS": "1"}
     if "run_dir" in values:
         variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
-    code = provenance.select_group(inputs or {}, "code")
+    code = provenance.select_code(inputs or {})
     with (
-        closing(_Progress(notebook.name, is_point)) as progress,
-        NotebookProcess(variables, code) as process,
+        closing(_Progress(notebook.name, is_alone)) as progress,
+        NotebookProcess(variables, code, notebook.resolve().parent) as process,
     ):
-        execution = _Execution(process, progress, is_point)
+        execution = _Execution(process, progress, has_pictures)
         options = {"engine_name": ENGINE, "progress_bar": False}
         try:
             papermill.execute_notebook(
@@ -137,17 +137,17 @@ def execute(
 class _Execution:
     """The execution of one notebook in its process.
 
-    is_point: whether to leave out the cells with the tag PICTURE.
+    has_pictures: whether to execute the cells with the tag PICTURE.
     notebook: papermill's copy of the notebook, with the outputs so far.
     cell_id: the id of the last cell that was run.
     """
 
     def __init__(
-        self, process: NotebookProcess, progress: _Progress, is_point: bool
+        self, process: NotebookProcess, progress: _Progress, has_pictures: bool
     ) -> None:
         self.process = process
         self.progress = progress
-        self.is_point = is_point
+        self.has_pictures = has_pictures
         self.notebook: NotebookNode | None = None
         self.cell_id = ""
 
@@ -162,7 +162,8 @@ class _Execution:
         for index, cell in enumerate(nb_man.nb.cells):
             if cell.cell_type != "code" or not cell.source.strip():
                 continue
-            if self.is_point and PICTURE in cell.metadata.get("tags", ()):
+            is_picture = PICTURE in cell.metadata.get("tags", ())
+            if is_picture and not self.has_pictures:
                 cell.outputs = [nbformat.v4.new_output("stream", text=LEFT_OUT)]
                 continue
             self.cell_id = cell.id
@@ -220,19 +221,22 @@ def check_loaded_code(inputs: Mapping[str, str]) -> None:
 
     Raises CommandFailed if the process has other code, or cannot import the code.
     """
-    code = provenance.select_group(inputs, "code")
-    with NotebookProcess({}, code):
+    code = provenance.select_code(inputs)
+    with NotebookProcess({}, code, NOTEBOOKS):
         pass  # the process has been checked when it started
 
 
 def check_language(node: NotebookNode, path: Path) -> None:
-    """Raise InvalidFile if a notebook names no kernel, or if it is not in Python."""
-    try:
-        is_python = bool(nb_kernel_name(node)) and nb_language(node) == "python"
-    except ValueError:  # the notebook names neither kernel nor language
-        is_python = False
-    if not is_python:
-        raise InvalidFile(path, "is not in Python", "Choose a Python kernel for it.")
+    """Raise InvalidFile if a notebook is in another language than Python.
+
+    A notebook that names no kernel gets Python's.
+    """
+    metadata = node.metadata
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    named = metadata.setdefault("kernelspec", kernel)
+    language = metadata.get("language_info", {}).get("name") or named.get("language")
+    if language not in (None, "python"):
+        raise InvalidFile(path, f"is in {language}", "Choose a Python kernel for it.")
 
 
 def execute_and_overwrite(notebook: Path) -> None:

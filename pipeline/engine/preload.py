@@ -17,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeline.digests import CODE, digest_modules
+from pipeline.digests import digest_modules, find_modules
 from pipeline.engine.environment import BACKEND, THREADS
-from pipeline.paths import ROOT
+from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.results.stages import STAGES
 
 PACKAGES = (
     "IPython.core.completerlib",
@@ -33,17 +34,8 @@ PACKAGES = (
     "numba",
     "pydantic",
 )
-# The modules of the project that the notebooks of a run import.
-MODULES = (
-    "helpers",
-    "pipeline.images.data",
-    "pipeline.network.baselines",
-    "pipeline.network.published",
-    "pipeline.reports.answers",
-    "pipeline.reports.plots",
-    "pipeline.results.checkpoints",
-    "pipeline.results.stage_folder",
-)
+# The files of the project that its notebooks import, by the names of the modules.
+own_modules: dict[str, str] = {}
 
 
 def import_project() -> tuple[dict[str, str], str]:
@@ -56,11 +48,12 @@ def import_project() -> tuple[dict[str, str], str]:
     returned.
     """
     try:
-        before = digest_modules(CODE)
-        for name in MODULES:
+        own_modules.update(find_modules(*(stage.notebook for stage in STAGES)))
+        before = digest_modules(own_modules)
+        for name in own_modules:
             importlib.import_module(name)
         importlib.import_module("pipeline.network.compiled").compile_loops()
-        after = digest_modules(CODE)
+        after = digest_modules(own_modules)
     except Exception as error:  # noqa: BLE001 - helpers.py may raise anything
         where = ""
         for frame in traceback.extract_tb(error.__traceback__):
@@ -99,6 +92,7 @@ sys.excepthook = print_uncaught_error
 # Python 3.11 puts the current folder first in sys.path. The project's folder has to
 # come before the current folder.
 sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(NOTEBOOKS))  # as when JupyterLab opens a notebook
 os.environ |= THREADS | {"MPLBACKEND": BACKEND}  # set before NumPy is imported
 
 gc.disable()

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing import connection, forkserver, resource_tracker
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -79,6 +80,7 @@ class NotebookProcess:
     variables: environment variables to set for the process.
     code: the SHA-256 of the code that the process must have in memory, by the path of
         each file in the project. If the mapping is empty, the code is not checked.
+    folder: the folder of the notebook, which comes first in its imports.
 
     The process first reports the digests of the code in its memory. They differ from
     `code` if a file was saved after the command started. Raises CommandFailed if they
@@ -86,14 +88,16 @@ class NotebookProcess:
     be started.
     """
 
-    def __init__(self, variables: Mapping[str, str], code: Mapping[str, str]) -> None:
+    def __init__(
+        self, variables: Mapping[str, str], code: Mapping[str, str], folder: Path
+    ) -> None:
         # sweep.ipynb reads JPY_SESSION_NAME, which names the notebook of a kernel. A
         # notebook that this process executes must not inherit the variable.
         inherited = {k: v for k, v in os.environ.items() if k != "JPY_SESSION_NAME"}
         environment = inherited | ENVIRONMENT | dict(variables)
         self.code = code
         self.pipe, self.child_end = CONTEXT.Pipe()
-        arguments = (self.child_end, environment)
+        arguments = (self.child_end, environment, str(folder))
         self.process = CONTEXT.Process(target=_run_cells, args=arguments)
 
     def __enter__(self) -> "NotebookProcess":
@@ -191,13 +195,15 @@ class NotebookProcess:
         running.discard(self)
 
 
-def _run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
+def _run_cells(
+    pipe: connection.Connection, environment: Mapping[str, str], folder: str
+) -> None:
     from pipeline.engine import shell  # only the new process needs IPython
 
     # If a signal interrupts the parent while this process starts, the parent closes the
     # pipe, but cannot kill this process, whose number it has not received yet.
     with contextlib.suppress(BrokenPipeError):
-        shell.run_cells(pipe, environment)
+        shell.run_cells(pipe, environment, folder)
 
 
 @contextlib.contextmanager

@@ -6,16 +6,19 @@ as JSON, so that the parent process never loads an object of a notebook.
 """
 
 import atexit
+import codecs
 import contextlib
 import gc
 import io
 import json
 import multiprocessing
 import os
+import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib.machinery import PathFinder
 from multiprocessing import connection
 from typing import Any
 
@@ -28,16 +31,20 @@ from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
 
 from pipeline.engine.environment import BACKEND
+from pipeline.paths import NOTEBOOKS
 
 Send = Callable[[str, Mapping[str, object]], None]
 
 
-def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> None:
+def run_cells(
+    pipe: connection.Connection, environment: Mapping[str, str], folder: str
+) -> None:
     """Run the cells that arrive through a pipe.
 
     pipe: the connection to the parent process. An empty message, or the end of the
         pipe, means that there are no more cells.
     environment: all environment variables that this process gets.
+    folder: the folder of the notebook, which comes first in its imports.
 
     The first message to the parent process says which code this process has in memory.
     The last message says that this process has closed its files. The process then waits
@@ -66,9 +73,11 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     from pipeline.engine import preload
 
     send("code", {"digests": preload.imported_code, "mistake": preload.mistake})
+    import_from(folder, preload.own_modules)
     shell = _Shell.instance(**OPTIONS)
     shell.send = send
     sys.stdout, sys.stderr = _Stream("stdout", send), _Stream("stderr", send)
+    descriptors = [_Descriptor(1, sys.stdout), _Descriptor(2, sys.stderr)]
     activate_matplotlib(BACKEND)
     # The next line imports Matplotlib's pyplot, so it has to follow the line above.
     from matplotlib_inline.backend_inline import configure_inline_support
@@ -77,12 +86,30 @@ def run_cells(pipe: connection.Connection, environment: Mapping[str, str]) -> No
     with contextlib.suppress(EOFError):
         while source := pipe.recv_bytes().decode():
             result = shell.run_cell(source, store_history=True)  # type: ignore[no-untyped-call]
+            for descriptor in descriptors:
+                descriptor.forward()
             count = shell.execution_count - 1
             send("done", {"execution_count": count, "success": bool(result.success)})
     end_in_order(shell)
     with contextlib.suppress(OSError, EOFError):
         send("ended", {})
         pipe.recv_bytes()  # waits until the parent kills this process
+
+
+def import_from(folder: str, preloaded: Iterable[str]) -> None:
+    """Put a notebook's folder first in its imports, as in JupyterLab.
+
+    preloaded: the names of modules of this project. If the folder has a module of such
+        a name, that one is imported.
+    """
+    sys.path.insert(0, folder)
+    if folder == str(NOTEBOOKS):  # whose modules are the preloaded ones
+        return
+    for name in preloaded:
+        root = name.partition(".")[0]
+        found = PathFinder.find_spec(root, [folder])
+        if found and found.origin:
+            sys.modules.pop(name, None)
 
 
 def end_in_order(shell: "_Shell") -> None:
@@ -124,6 +151,34 @@ class _Stream(io.TextIOBase):
         if text:
             self.send("stream", {"name": self.name, "text": text})
         return count
+
+
+class _Descriptor:
+    """A file descriptor to which the processes that a cell starts, and C code, print.
+
+    number: 1 for standard output, 2 for standard error.
+    stream: the stream to which their output is forwarded, as a kernel does it.
+    """
+
+    def __init__(self, number: int, stream: _Stream) -> None:
+        self.stream = stream
+        self.lock = threading.Lock()
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.pipe, writer = os.pipe()
+        os.dup2(writer, number)
+        os.close(writer)
+        threading.Thread(target=self._forward_forever, daemon=True).start()
+
+    def forward(self) -> None:
+        """Forward all that has been printed so far."""
+        with self.lock:
+            while select.select([self.pipe], [], [], 0)[0]:
+                self.stream.write(self.decoder.decode(os.read(self.pipe, 2**16)))
+
+    def _forward_forever(self) -> None:
+        while True:
+            select.select([self.pipe], [], [])
+            self.forward()
 
 
 class _DisplayHook(DisplayHook):

@@ -20,9 +20,19 @@ from pipeline.paths import hide_folders
 from pipeline.records import Metrics, RunRecord, Status
 from pipeline.results import provenance
 from pipeline.results.files import atomic_write, check_folder, lock_folder
-from pipeline.results.provenance import EVALUATION_INPUTS
+from pipeline.results.provenance import AFTER_TRAINING
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import README, STAGES, SWEEP, Stage
+from pipeline.results.stages import (
+    LATER_STAGES,
+    PREPARATION,
+    README,
+    REPORT,
+    STAGES,
+    SWEEP,
+    TRAINED_PAGES,
+    TRAINING,
+    Stage,
+)
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +74,18 @@ def run(
         if reasons:
             start_fork_server()
             from pipeline.engine import notebooks  # see `execute_stages`
+            from pipeline.reports import page
 
+            page.check_tagged_cells("run.html.j2", [stage.notebook for stage in STAGES])
             notebooks.check_loaded_code(inputs)
             if force:
                 folder.checkpoint_path.unlink(missing_ok=True)
             for warning in images.warnings:
                 log.warning(warning)
-            execute_run(folder, record, reasons)
+            execute_run(folder, record, reasons, force)
         else:
             log.info("It is finished, and nothing that it depends on has changed.")
-            if not folder.report_path.exists():
+            if folder.list_missing([REPORT]):
                 from pipeline.reports import run_report  # see `execute_stages`
 
                 run_report.write_run_report(folder, folder.read_record())
@@ -84,59 +96,65 @@ def check_replaceable(folder: RunFolder, parameters: Parameters) -> None:
     """Raise InvalidInput if a run with these parameters may not replace what is there.
 
     A finished run is replaced only by a run with the same parameters. The same holds
-    for a run that can be continued from its checkpoint.
+    for a run that can be continued, and for results whose parameters are unknown.
     """
     record = folder.find_record()
     contents = ""
-    if folder.has_results_without_record:
-        contents = "results of notebooks that ran alone"
-    elif record and record.parameters != parameters:
+    if record is None:
+        if folder.has_results or folder.record_path.exists():
+            contents = "results, but its run.json is missing or cannot be read"
+    elif record.parameters != parameters:
         # Without inputs, only the parameters are compared.
         wanted = RunRecord(parameters=parameters, inputs={})
         changes = "; ".join(provenance.list_changes(record, wanted))
         if record.status == Status.DONE:
             contents = f"a finished run with other parameters: {changes}"
-        elif folder.checkpoint_path.exists():
+        elif record.outputs or folder.checkpoint_path.exists():
             contents = f"a run that can be continued, with other parameters: {changes}"
     if contents:
         advice = "Choose another folder with --run-dir, or replace it with --force"
         raise InvalidInput(f"{folder.display_path} holds {contents}. {advice}.")
 
 
-def execute_run(folder: RunFolder, record: RunRecord, reasons: Sequence[str]) -> None:
-    """Execute the three notebooks of a run, and record how the run ended.
+def execute_run(
+    folder: RunFolder, record: RunRecord, reasons: Sequence[str], force: bool
+) -> None:
+    """Execute the notebooks of a run, and record how the run ended.
 
-    If the folder has a checkpoint of this run, training continues from the checkpoint.
-    Other files of an earlier run are deleted first.
+    If nothing that training depends on has changed, only the stages after training are
+    executed. If the folder has a checkpoint of this run, training continues from the
+    checkpoint. Other files of an earlier run are deleted first.
 
     record: the record of the run, before it begins.
     reasons: why an earlier run in the folder is replaced. These reasons are logged.
+    force: whether to execute all stages in any case.
     """
     from pipeline.reports import origins, run_report  # see `execute_stages`
 
     before = folder.find_record()
-    if before and provenance.list_changes(before, record, EVALUATION_INPUTS):
+    if before and provenance.list_changes(before, record, AFTER_TRAINING):
         folder.checkpoint_path.unlink(missing_ok=True)  # it is of another training
-    has_checkpoint = folder.checkpoint_path.exists()
-    if has_checkpoint:
-        log.info(f"Going on with {folder.display_path}.")
-    elif folder.record_path.exists():
+    trained = {} if force else folder.find_trained(record)
+    is_begun = bool(trained) or folder.checkpoint_path.exists()
+    if folder.record_path.exists():
         listed = "".join(f"\n  {each}" for each in reasons)
-        log.info(f"Replacing what is in {folder.display_path}, because of{listed}")
+        log.info(f"Making it again, because of{listed}")
+    if trained:
+        for stage in (PREPARATION, TRAINING):
+            log.info(f"{stage.name}  unchanged")
     started = time.monotonic()
-    record = record.replace(origin=collect_origin())
+    record = record.replace(origin=collect_origin(), outputs=trained)
     folder.write_record(record)
-    folder.clear()
+    folder.clear((*trained, *TRAINED_PAGES) if trained else ())
     atomic_write(folder.helpers_path, provenance.get_helpers(record.inputs))
     atomic_write(folder.path / README, origins.RUN_README.encode())
     try:
-        outputs = execute_stages(folder, record)
-        arrays = provenance.select_group(record.inputs, "array")
-        if folder.read_data().source_sha256 != arrays:
-            problem = "The source has changed while the run was reading it"
-            raise NotebookFailed(f"{problem}. Start the command again.")
-        duration = measure_duration(started, has_checkpoint)
-        ended = record.replace(duration_s=duration, outputs=outputs)
+        if not trained:
+            record = record.replace(outputs=train(folder, record))
+            folder.write_record(record)
+        outputs = execute_stages(folder, record, LATER_STAGES)
+        duration = measure_duration(started, is_begun)
+        ended = record.replace(duration_s=duration, outputs=record.outputs | outputs)
         run_report.write_run_report(folder, ended)
         folder.write_record(ended.replace(status=Status.DONE))
     except BaseException as error:
@@ -147,38 +165,50 @@ def execute_run(folder: RunFolder, record: RunRecord, reasons: Sequence[str]) ->
         ended = record.replace(
             status=Status.from_error(error),
             error=hide_folders(message),
-            duration_s=measure_duration(started, has_checkpoint),
-            outputs={},
+            duration_s=measure_duration(started, is_begun),
         )
         folder.write_record(ended)
         raise
 
 
-def measure_duration(started: float, has_checkpoint: bool) -> float | None:
+def train(folder: RunFolder, record: RunRecord) -> dict[str, str]:
+    """Execute 01_prepare and 02_train, and return the digests of their files."""
+    outputs = execute_stages(folder, record, [PREPARATION, TRAINING])
+    arrays = provenance.select_group(record.inputs, "array")
+    if folder.read_data().source_sha256 != arrays:
+        problem = "The source has changed while the run was reading it"
+        raise NotebookFailed(f"{problem}. Start the command again.")
+    return outputs
+
+
+def measure_duration(started: float, is_begun: bool) -> float | None:
     """Return the seconds since `started`, or None if an earlier start did a part."""
-    return None if has_checkpoint else round(time.monotonic() - started, 1)
+    return None if is_begun else round(time.monotonic() - started, 1)
 
 
 def execute_stages(
     folder: RunFolder,
     record: RunRecord,
-    stages: Sequence[Stage] = STAGES,
+    stages: Sequence[Stage],
     *,
     data_file: bytes | None = None,
-    label: str = "",
-    is_point: bool = False,
+    label: str | None = "",
+    is_alone: bool = True,
+    has_pictures: bool = True,
 ) -> dict[str, str]:
     """Execute the notebooks of some stages of a run, and log how long each took.
 
     folder: the folder in which the notebooks work.
     record: the parameters of the run, and the code that is executed.
-    stages: the stages, by default all three.
+    stages: the stages, in their order.
     data_file: the content of data.npz, if the folder is not to keep this file. It is
         in the folder only while the stages are executed.
-    label: what the log calls the run, if it is one of several.
-    is_point: see `notebooks.execute`. Points log nothing here.
+    label: what the log calls the run, if it is one of several. If the label is None,
+        nothing is logged.
+    is_alone, has_pictures: see `notebooks.execute`.
 
     Return the SHA-256 of each file that these stages wrote, by the name of the file.
+    Raises NotebookFailed if a stage ends without one of its files.
     """
     # Importing papermill and nbconvert takes 0.6 s. A finished run needs neither.
     from pipeline.engine import notebooks
@@ -190,15 +220,21 @@ def execute_stages(
     try:
         for stage in stages:
             started = time.monotonic()
+            for name in stage.files:
+                (folder.path / name).unlink(missing_ok=True)
             notebooks.execute(
                 stage.notebook,
                 folder.executed_path(stage),
                 values,
                 inputs=record.inputs,
-                is_point=is_point,
+                is_alone=is_alone,
+                has_pictures=has_pictures,
             )
+            missing = folder.list_missing(stage.files)
+            if missing:
+                raise NotebookFailed(f"{stage.name} ended without {missing[0]}.")
             outputs |= folder.digest(stage.files)
-            if not is_point:
+            if label is not None:
                 name = f"{stage.name} {label}".rstrip()
                 log.info(f"{name}  {time.monotonic() - started:.1f} s")
     finally:

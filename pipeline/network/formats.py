@@ -81,13 +81,16 @@ def format_percent_interval(accuracy: float, images: int) -> str:
 def format_result(metric: str, value: float, images: int, sign: str = "") -> str:
     """Return a metric for people: an accuracy in percent, an error with three decimals.
 
-    metric: the name of the metric, such as "test_accuracy".
+    metric: the name of the metric. If it contains neither "accuracy" nor "error", the
+        number has four significant digits.
     images: the number of images that it was measured on.
     sign: see `format_error`.
     """
     if "accuracy" in metric:
         return format_percent(value, images, sign)
-    return format_error(value, sign)
+    if "error" in metric:
+        return format_error(value, sign)
+    return f"{value:{sign}.4g}"
 
 
 def format_duration(seconds: float) -> str:

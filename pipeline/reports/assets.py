@@ -20,6 +20,7 @@ BROWSERS = "Safari 16.4, Chrome 109 and Firefox 115"
 NAMES = r"{\s*\w+(?:,\s*\w+)*,?\s*}"
 IMPORT = re.compile(rf'^import ({NAMES}) from "\.[\w./]*/(\w+)\.js";', re.M)
 EXPORT = re.compile(r"^export (?:async )?(?:const|class|function\*?) (\w+)", re.M)
+OUTPUT = re.compile(r'outputs\["([\w-]+)"\]')
 LEFT_OVER = re.compile(r"^\s*(?:import|export)\b.*", re.M)
 COMMENT = re.compile(r"^ *//.*\n", re.M)
 STYLE_COMMENT = re.compile(r"(?s) ?/\*.*?\*/")
@@ -47,6 +48,10 @@ class Assets:
             lstrip_blocks=True,
         )
         self.environment.globals["browsers"] = BROWSERS
+
+    def list_outputs(self, template: str) -> list[str]:
+        """Return the ids of the cells whose outputs a template of a report shows."""
+        return OUTPUT.findall(read_text(self.templates[template]))
 
     def read_style(self, name: str) -> str:
         """Return the text of a style sheet without its comments."""

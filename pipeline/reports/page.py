@@ -4,7 +4,7 @@ nbconvert renders the cells, and markdown.py their Markdown.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -15,11 +15,13 @@ from nbconvert.filters import Highlight2HTML
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from pipeline.errors import InvalidInput
 from pipeline.paths import RUNS, hide_folders
 from pipeline.reports import cells
 from pipeline.reports.assets import HOUSE, REPORTS
 from pipeline.reports.markdown import Renderer, render_markdown
-from pipeline.results.files import atomic_write, check_page
+from pipeline.results.files import check_page, write_page
+from pipeline.results.stages import EVALUATION
 
 # The kinds of outputs that a page can show, the preferred ones first.
 FORMATS = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg"]
@@ -92,14 +94,29 @@ def render_cells(
     return html.replace("<pre>", '<pre tabindex="0">')
 
 
-def render_tagged_outputs(notebook: NotebookNode) -> dict[str, str]:
-    """Return the HTML of what each cell tagged `report` displays, by the cell's id."""
+def render_tagged_outputs(
+    notebooks: Mapping[str, NotebookNode],
+) -> dict[str, tuple[str, str]]:
+    """Return what each cell tagged `report` displays, by the id of the cell.
+
+    notebooks: the executed notebooks, by their names without .ipynb. If several have a
+        cell of the same id, the id stands for the cell of the first.
+
+    A value consists of the heading above the cell, and of the HTML of its outputs.
+    """
     renderer = Renderer(["report"])
-    outputs = {}
-    for cell in notebook.cells:
-        if cells.has_tag(cell, REPORT_TAG):
-            alone = NotebookNode(notebook | {"cells": [cell]})
-            outputs[cell.id] = render_cells(alone, renderer, outputs_only=True)
+    outputs: dict[str, tuple[str, str]] = {}
+    for stem, notebook in notebooks.items():
+        heading = ""
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                headings = re.findall("^#+ +(.*)", cell.source, re.M)
+                heading = [heading, *headings][-1]
+            elif cells.has_tag(cell, REPORT_TAG):
+                alone = NotebookNode(notebook | {"cells": [cell]})
+                html = render_cells(alone, renderer, outputs_only=True)
+                name = cell.id if cell.id not in outputs else f"{stem} {cell.id}"
+                outputs[name] = heading, html
     return outputs
 
 
@@ -109,23 +126,46 @@ def render_report(
     scripts: tuple[str, ...] = (),
     **values: Any,
 ) -> str:
-    """Render what the last of some notebooks found, and below it all, folded.
+    """Render what tagged cells of some notebooks found, and below it all, folded.
 
-    template: the name of the template, which extends report.html.j2.
-    notebooks: the executed notebooks, by their names without .ipynb.
+    template: the name of the template, which extends report.html.j2. The outputs that
+        it does not name follow after it.
+    notebooks: the executed notebooks, by their names without .ipynb. If the template
+        names a cell that several have, that of 03_evaluate is shown.
     scripts: the names of scripts that only this report has.
     values: the values that the template shows.
     """
-    *_, last = notebooks.values()
     renderer = Renderer(list(notebooks), 2)  # the page has headings of two levels
+    stems = sorted(notebooks, key=lambda stem: stem != EVALUATION.name)
+    others = render_tagged_outputs({stem: notebooks[stem] for stem in stems})
+    outputs = {}
+    for name in REPORTS.list_outputs(template):
+        _, outputs[name] = others.pop(name)
     html = REPORTS.render(
         template,
         ["page", *scripts],
-        outputs=render_tagged_outputs(last),
+        outputs=outputs,
+        others=list(others.values()),
         sections=render_sections(notebooks, renderer),
         **values,
     )
     return hide_folders(html)
+
+
+def check_tagged_cells(template: str, notebooks: Iterable[Path]) -> None:
+    """Raise InvalidInput if a report would show a cell that no notebook has.
+
+    template: the name of the report's template.
+    notebooks: the notebooks that are to be executed.
+    """
+    tagged: set[str] = set()
+    for path in notebooks:
+        notebook = cells.read_notebook(path)
+        tagged |= {c.id for c in notebook.cells if cells.has_tag(c, REPORT_TAG)}
+    for name in REPORTS.list_outputs(template):
+        if name not in tagged:
+            problem = f"{template} shows the cell {name!r}, but no notebook has it"
+            raise InvalidInput(f"{problem}, with the tag {REPORT_TAG}. Restore it.")
 
 
 def write_notebook_page(notebook: Path, output: Path) -> None:
@@ -140,7 +180,7 @@ def write_notebook_page(notebook: Path, output: Path) -> None:
     check_page(output)
     node = cells.drop_tagged_cells(cells.read_notebook(notebook), ERROR_CELL)
     html = render_notebook(notebook.stem, node)
-    atomic_write(output, hide_folders(html).encode())
+    write_page(output, hide_folders(html))
 
 
 def choose_page_path(name: str) -> Path:

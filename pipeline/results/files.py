@@ -89,7 +89,6 @@ def atomic_write(path: Path, content: bytes) -> None:
     The content is first written to a temporary file in the same folder. The temporary
     file is then renamed, and so replaces any older file at the path.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         temporary.write_bytes(content)
@@ -99,6 +98,12 @@ def atomic_write(path: Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page atomically. Folders that do not exist are created."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, html.encode())
 
 
 def check_page(path: Path) -> None:

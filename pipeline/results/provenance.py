@@ -5,11 +5,11 @@ digests and versions. Its keys consist of a group and a name:
 
     array x_train    the digest of an array of the source
     cells 02_train   the digest of the code in a notebook
-    code helpers.py  the digest of a module; digests.py lists the modules
+    code helpers.py  the digest of a file that 01_prepare or 02_train imports
+    tests FILE       the digest of a file that only later stages import
     version numpy    the version of a package; PACKAGES lists the packages
 
-A test checks that the two lists contain what Python imports for the notebooks. The
-version of Python is an input only if helpers.py has been changed: the published one
+The version of Python is an input only if helpers.py has been changed: the published one
 gives the same bits with each supported version.
 """
 
@@ -19,23 +19,22 @@ import importlib.metadata
 import json
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.digests import (
-    CODE,
-    EVALUATION_CODE,
-    TRAINING_CODE,
-    digest_code,
-    digest_modules,
-    read_code,
-)
+from pipeline.digests import digest_code, digest_modules, find_modules, read_code
 from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.images.data import Data, is_mnist, list_packages
 from pipeline.network.published import HELPERS_SHA256
-from pipeline.paths import ROOT
+from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import RunRecord
-from pipeline.results.stages import EVALUATION, STAGES, Stage
+from pipeline.results.stages import (
+    LATER_STAGES,
+    PREPARATION,
+    STAGES,
+    TRAINING,
+    Stage,
+)
 
 Inputs = dict[str, str]
 
@@ -43,21 +42,15 @@ PACKAGES = ("llvmlite", "numba", "numpy")
 DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 HELPERS_INPUT = "code helpers.py"
 HELPERS = ROOT / "helpers.py"
-# Inputs of an evaluation that training does not depend on.
-EVALUATION_INPUTS = {
-    f"cells {EVALUATION.name}",
-    *(f"code {name}" for name in EVALUATION_CODE),
-}
+# The names of inputs that training does not depend on begin with these texts.
+AFTER_TRAINING = ("tests ", *(f"cells {stage.name}" for stage in LATER_STAGES))
 # The contents of the notebooks and of helpers.py when this process digested them. A
 # command executes and stores these contents, even if a file is changed later.
 _contents_by_digest: dict[str, bytes] = {}
 
 
-def digest_helpers() -> str:
-    """Return the digest of the helpers.py on disk.
-
-    The function also stores the text of helpers.py for `get_helpers`.
-    """
+def remember_helpers() -> str:
+    """Store the text of the helpers.py on disk for `get_helpers`, return its digest."""
     text = read_code(HELPERS)
     digest = digest_code(text)
     _contents_by_digest[digest] = text.encode()
@@ -66,7 +59,7 @@ def digest_helpers() -> str:
 
 # A notebook imports helpers.py in the same cell as this module, so this is the digest
 # of the version that the notebook has imported.
-_imported = digest_helpers()
+_imported = remember_helpers()
 
 
 def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inputs:
@@ -78,13 +71,13 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
     NumPy and the standard library.
     """
     check_helpers()
-    code = digest_modules(CODE if EVALUATION in stages else TRAINING_CODE)
-    code["helpers.py"] = digest_helpers()  # also stores the text for `get_helpers`
+    inputs = collect_code()
+    inputs[HELPERS_INPUT] = remember_helpers()
     source_packages = list_packages(images.source) if images else ()
     versions = {
         name: importlib.metadata.version(name) for name in (*PACKAGES, *source_packages)
     }
-    if code["helpers.py"] != HELPERS_SHA256:
+    if not has_published_helpers(inputs):
         # The published one gives the same bits with each Python. Another one may not:
         # for instance, the builtin sum adds floats more exactly from 3.12 on.
         major, minor, *_ = sys.version_info
@@ -92,13 +85,22 @@ def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inp
     groups = {
         "array": images.source_sha256 if images else {},
         "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
-        "code": code,
         "version": versions,
     }
-    inputs: Inputs = {}
     for group, values in groups.items():
         for name, value in values.items():
             inputs[f"{group} {name}"] = value
+    return inputs
+
+
+def collect_code(stages: Iterable[Stage] = STAGES) -> Inputs:
+    """Return the digest of each file of code that the notebooks of stages import."""
+    training = find_modules(PREPARATION.notebook, TRAINING.notebook)
+    files = find_modules(*(stage.notebook for stage in stages))
+    inputs: Inputs = {}
+    for file, digest in digest_modules(files).items():
+        group = "code" if file in training.values() else "tests"
+        inputs[f"{group} {file}"] = digest
     return inputs
 
 
@@ -108,6 +110,10 @@ def check_helpers() -> None:
     helpers.py may import only NumPy and the standard library, because a result records
     no other imports. A command checks helpers.py before it replaces an earlier result.
     """
+    for name in ("helpers.py", "pipeline"):
+        if (NOTEBOOKS / name).exists():
+            problem = f"{NOTEBOOKS / name} would be imported in place of the project's"
+            raise InvalidInput(f"{problem}. Rename it.")
     try:
         tree = ast.parse(read_code(HELPERS), HELPERS)
     except (SyntaxError, ValueError) as error:
@@ -153,7 +159,7 @@ def check_imported_helpers() -> None:
     if not HELPERS.samefile(str(helpers.__file__)):
         problem = f"helpers was imported from {helpers.__file__}, not from {HELPERS}"
         raise InvalidInput(f"{problem}. Rename the first, and restart the kernel.")
-    if digest_helpers() != _imported:
+    if remember_helpers() != _imported:
         problem = "helpers.py was saved after this kernel imported it"
         raise InvalidInput(f"{problem}. Restart the kernel, and run all cells again.")
 
@@ -161,39 +167,30 @@ def check_imported_helpers() -> None:
 def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
     """Return the inputs of one group, with the group's name removed from the keys.
 
-    group: "array", "cells", "code" or "version".
+    group: "array", "cells", "code", "tests" or "version".
     """
     start = f"{group} "
     names = [name for name in inputs if name.startswith(start)]
     return {name.removeprefix(start): inputs[name] for name in names}
 
 
-def make_training_key(record: RunRecord) -> str:
-    """Return one digest of everything that the training of a run depends on."""
-    facts = record.parameters.model_dump()
-    for name, value in record.inputs.items():
-        if name not in EVALUATION_INPUTS:
-            facts[name] = value
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def select_code(inputs: Mapping[str, str]) -> Inputs:
+    """Return the digest of each file of code, by the path of the file."""
+    return select_group(inputs, "code") | select_group(inputs, "tests")
 
 
-def digest_training_code(inputs: Mapping[str, str]) -> str:
-    """Return the first 12 digits of a digest of all the code that trains a run."""
-    code: list[str] = []
-    for name in sorted(inputs):
-        is_code = name.startswith(("cells ", "code "))
-        if is_code and name not in EVALUATION_INPUTS:
-            code.append(inputs[name])
-    return hashlib.sha256("".join(code).encode()).hexdigest()[:12]
+def select_training(inputs: Mapping[str, str]) -> Inputs:
+    """Return the inputs that training depends on."""
+    names = [name for name in inputs if not name.startswith(AFTER_TRAINING)]
+    return {name: inputs[name] for name in names}
 
 
 def list_changes(
-    earlier: RunRecord, current: RunRecord, ignored: Collection[str] = ()
+    earlier: RunRecord, current: RunRecord, ignored: tuple[str, ...] = ()
 ) -> list[str]:
     """Return a description of each parameter and input that differs between records.
 
-    ignored: the names of inputs that are not compared.
+    ignored: the texts with which the names of inputs begin that are not compared.
 
     Only the inputs that `current` contains are compared.
     """
@@ -202,7 +199,7 @@ def list_changes(
     changes: list[str] = []
     for name, value in now.items():
         old = before.get(name, "not recorded")
-        if old != value and name not in ignored:
+        if old != value and not name.startswith(ignored):
             changes.append(
                 f"{name}, which was {_shorten(old)} and is {_shorten(value)}"
             )

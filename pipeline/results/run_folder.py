@@ -4,7 +4,7 @@ stages.py lists the files. stage_folder.py has what the three notebooks write.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pipeline.records import History, Metrics, RunRecord, Status
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write
 from pipeline.results.model import Model
+from pipeline.results.provenance import AFTER_TRAINING
 from pipeline.results.stages import Stage
 
 log = logging.getLogger(__name__)
@@ -52,11 +53,9 @@ class RunFolder:
         self.record_path = self.path / stages.RECORD
 
     @property
-    def has_results_without_record(self) -> bool:
-        """Return whether the folder contains results of notebooks, but no run.json."""
-        results = [self.path / name for name in stages.RESULT_FILES]
-        has_results = any(path.exists() for path in results)
-        return has_results and not self.record_path.exists()
+    def has_results(self) -> bool:
+        """Return whether the folder contains a result of a notebook."""
+        return any((self.path / name).exists() for name in stages.RESULT_FILES)
 
     def executed_path(self, stage: Stage) -> Path:
         return self.path / stage.executed_name
@@ -102,12 +101,6 @@ class RunFolder:
             return InvalidFile(self.path, "does not exist", "Name a run or a sweep.")
         if (self.path / stages.SWEEP).exists():
             return InvalidFile(self.path, "holds a sweep", "Name one of its points.")
-        if self.has_results_without_record:
-            problem = "holds results of notebooks that ran alone, as in JupyterLab, "
-            problem += "so it has no record, and cannot be verified or compared"
-            command = "python -m pipeline run --run-dir runs/NAME -p PARAMETER VALUE"
-            advice = f"To make a run that can be: {command}"
-            return InvalidFile(self.path, problem, advice)
         problem = "holds neither a run nor a sweep"
         return InvalidFile(self.path, problem, "Name the folder of one of these.")
 
@@ -141,7 +134,7 @@ class RunFolder:
     def check_helpers(self, record: RunRecord) -> None:
         """Raise InvalidInput if another version of helpers.py trained this run."""
         trained_with = record.inputs[provenance.HELPERS_INPUT]
-        if provenance.digest_helpers() != trained_with:
+        if provenance.remember_helpers() != trained_with:
             step = f"Save yours, then: cp {self.helpers_path} {ROOT}/helpers.py"
             problem = f"{self.display_path} was trained with another helpers.py"
             raise InvalidInput(f"{problem}. {step}. Then restart the kernel, if any.")
@@ -152,13 +145,16 @@ class RunFolder:
         if record.status == Status.DONE:
             self.checkpoint_path.unlink(missing_ok=True)
 
-    def clear(self) -> None:
+    def clear(self, kept: Collection[str] = ()) -> None:
         """Remove the files of an earlier run, but not run.json and the checkpoint.
+
+        kept: the names of other files that are not removed.
 
         Temporary files that a killed process has left behind are removed, too.
         """
         for name in stages.CLEARED_FILES:
-            (self.path / name).unlink(missing_ok=True)
+            if name not in kept:
+                (self.path / name).unlink(missing_ok=True)
         for name in stages.RUN_FILES:
             for part in self.path.glob(f".{name}.*.part"):
                 part.unlink()
@@ -180,6 +176,29 @@ class RunFolder:
             expected.pop(stages.DATA, None)
         return [name for name in expected if expected[name] != current.get(name)]
 
+    def find_trained(self, current: RunRecord) -> dict[str, str]:
+        """Return the digests of the files of training, if these need no repetition.
+
+        current: the record that the run would get now.
+
+        The dictionary is empty if the network has not been trained, or if anything that
+        its training depends on has changed since.
+        """
+        before = self.find_record()
+        if before is None or provenance.list_changes(before, current, AFTER_TRAINING):
+            return {}
+        recorded = {name: before.outputs.get(name) for name in stages.TRAINED_FILES}
+        trained = self.digest(stages.TRAINED_FILES)
+        is_whole = trained == recorded and not self.list_missing(stages.TRAINED_PAGES)
+        return trained if is_whole else {}
+
+    def list_missing(self, names: Iterable[str]) -> list[str]:
+        """Return the names of those of these files that are missing or empty."""
+        paths = [self.path / name for name in names]
+        return [
+            path.name for path in paths if not path.exists() or not path.stat().st_size
+        ]
+
     def list_differences(self, current: RunRecord) -> list[str]:
         """Return descriptions of how this run differs from one that would be made now.
 
@@ -196,10 +215,8 @@ class RunFolder:
             return [last, *changes]
         for name in self.list_altered(before):
             changes.append(f"{name}, which has been removed or altered since")
-        for name in (stages.DATA, *stages.EXECUTED_NOTEBOOKS):
-            path = self.path / name
-            if not path.exists() or path.stat().st_size == 0:
-                changes.append(f"{name}, which is missing or empty")
+        for name in self.list_missing((stages.DATA, *stages.EXECUTED_NOTEBOOKS)):
+            changes.append(f"{name}, which is missing or empty")
         return changes
 
 

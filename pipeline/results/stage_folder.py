@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 
 from pipeline import parameters, records
-from pipeline.errors import Diverged, InvalidFile
+from pipeline.errors import Diverged, InvalidFile, InvalidInput
 from pipeline.images.arrays import Weights, to_npz
 from pipeline.images.data import Data
 from pipeline.parameters import LAB
 from pipeline.paths import BASE
-from pipeline.records import Epoch, History, Metrics
+from pipeline.records import TEST_METRICS, Epoch, History, Metrics
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, check_folder, lock_folder
 from pipeline.results.model import Model
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import RESULT_FILES, Stage
+from pipeline.results.stages import RESULT_FILES, STAGES, USED, Stage
 
 # A command that executes notebooks sets this variable to their folder.
 RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
@@ -59,7 +59,10 @@ class StageFolder(RunFolder):
     def find_training_key(self) -> str | None:
         """Return the key of the run's training, or None if there is no record."""
         record = self.find_record()
-        return provenance.make_training_key(record) if record else None
+        if record is None:
+            return None
+        inputs = provenance.select_training(record.inputs)
+        return parameters.make_id(record.parameters.model_dump() | inputs)
 
     def write_data(self, prepared: Data) -> None:
         """Write data.npz: the images, which are split into three sets."""
@@ -90,16 +93,21 @@ class StageFolder(RunFolder):
     ) -> None:
         """Write answers.npz and then metrics.json.
 
-        metrics: the metrics of the last epoch, and the metrics on the test images.
+        metrics: the metrics of the last epoch, test_error and test_accuracy, and any
+            other finite numbers.
         answers: the answers to the test images, (N,).
 
         Raises InvalidFile if model.npz has changed since the notebook read the model,
-        and Diverged if the test error is not finite.
+        InvalidInput if one of the other numbers cannot be stored, and Diverged if the
+        test error is not finite.
         """
         self._check_unchanged(self.model_path, model, self.read_model())
         error = metrics["test_error"]
         if not np.isfinite(error):
             raise Diverged(f"The test error is {error}. {Diverged.ADVICE}")
+        required = {*Epoch.model_fields, *TEST_METRICS}
+        others = {name: metrics[name] for name in metrics if name not in required}
+        records.check_other_metrics(others)
         record = Metrics(
             **metrics, test_images=len(answers), weights_sha256=model.sha256
         )
@@ -108,6 +116,23 @@ class StageFolder(RunFolder):
             self.metrics_path: records.to_json(record),
         }
         self._store(stages.EVALUATION, files)
+
+    def write(self, name: str, content: bytes | str) -> None:
+        """Write a file that STAGES names, and that no other method writes.
+
+        content: bytes, or text, which is stored as UTF-8.
+
+        Raises InvalidInput if STAGES does not name the file, or if another method
+        writes it.
+        """
+        for stage in STAGES:
+            if name in stage.files and name not in USED:
+                break
+        else:
+            problem = f"{name} is written by the project, or by no stage in STAGES"
+            raise InvalidInput(f"{problem}. Name another one in {stages.__file__}.")
+        data = content.encode() if isinstance(content, str) else content
+        self._store(stage, {self.path / name: data})
 
     def _check_unchanged(
         self, path: Path, used: Data | Model, stored: Data | Model
@@ -128,8 +153,9 @@ class StageFolder(RunFolder):
     def _replace(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         if all(path.exists() and path.read_bytes() == files[path] for path in files):
             return
-        earlier = stages.list_earlier_files(stage)
-        outdated = [name for name in reversed(RESULT_FILES) if name not in earlier]
+        own = {path.name for path in files}
+        kept = {*stages.list_earlier_files(stage), *stage.files} - own
+        outdated = [name for name in reversed(RESULT_FILES) if name not in kept]
         for name in (stages.REPORT, *outdated):
             (self.path / name).unlink(missing_ok=True)
         for path, content in files.items():

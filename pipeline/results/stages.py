@@ -38,7 +38,11 @@ PREPARATION = Stage("01_prepare", (DATA,))
 TRAINING = Stage("02_train", (MODEL, HISTORY))
 EVALUATION = Stage("03_evaluate", (ANSWERS, METRICS))
 STAGES = (PREPARATION, TRAINING, EVALUATION)
+# A change of one of these stages does not change what the others compute.
+LATER_STAGES = tuple(each for each in STAGES if each not in (PREPARATION, TRAINING))
 
+TRAINED_FILES = (*PREPARATION.files, *TRAINING.files)
+TRAINED_PAGES = (PREPARATION.executed_name, TRAINING.executed_name)
 RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)
 EXECUTED_NOTEBOOKS = tuple(stage.executed_name for stage in STAGES)
 PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # users may save them in JupyterLab or a browser
@@ -46,6 +50,9 @@ PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # users may save them in JupyterLab or a 
 # metrics remain without the data and the model.
 CLEARED_FILES = (*reversed(RESULT_FILES), *PAGES, HELPERS, README)
 RUN_FILES = (*CLEARED_FILES, CHECKPOINT, RECORD)
+# The files that are not written by `StageFolder.write`.
+USED = {DATA, MODEL, HISTORY, ANSWERS, METRICS, *PAGES, HELPERS, README, CHECKPOINT}
+USED |= {RECORD}
 
 
 def list_earlier_files(stage: Stage) -> list[str]:

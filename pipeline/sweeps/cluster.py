@@ -25,7 +25,7 @@ from pipeline.paths import hide_folders
 from pipeline.records import RunRecord, to_json
 from pipeline.results import provenance
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import EVALUATION, TRAINING
+from pipeline.results.stages import LATER_STAGES, TRAINING
 from pipeline.sweeps.training import Refusal, Trained, Trainer, train_point
 
 TIMEOUT = 10  # seconds for the first answer of a scheduler
@@ -150,7 +150,7 @@ def describe_incompatibility(record: bytes) -> str:
         return "has a nanny, so it cannot start processes: start it with --no-nanny"
     wanted = RunRecord.model_validate_json(record)
     with parsing:  # all threads of a worker may begin at the same time
-        inputs = provenance.collect_inputs(None, [TRAINING, EVALUATION])
+        inputs = provenance.collect_inputs(None, [TRAINING, *LATER_STAGES])
     own = wanted.replace(inputs=inputs)
     changes = provenance.list_changes(wanted, own)
     return f"differs in {'; '.join(changes)}" if changes else ""

@@ -5,8 +5,9 @@ from functools import partial
 
 from pipeline.engine.process import open_thread_pool
 from pipeline.execution import runs
+from pipeline.parameters import make_id
 from pipeline.results import provenance
-from pipeline.results.stages import EVALUATION, TRAINING
+from pipeline.results.stages import LATER_STAGES, TRAINING
 from pipeline.sweeps.sweep import Point, Sweep
 from pipeline.sweeps.table import make_config_key
 
@@ -14,12 +15,12 @@ from pipeline.sweeps.table import make_config_key
 def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> None:
     """Evaluate finished points, after sweep.json says that they are evaluated.
 
-    03_evaluate is executed for each point, with the images and the code that the sweep
-    was started with.
+    The stages after training are executed for each point, with the images and the code
+    that the sweep was started with.
 
     at_a_time: how many points to evaluate at once.
 
-    Raises NotebookFailed if 03_evaluate fails.
+    Raises NotebookFailed if one of these stages fails.
     """
     keys = [make_evaluation_key(sweep, point) for point in points]
     evaluated = dict.fromkeys([*sweep.record.evaluated, *keys])
@@ -30,9 +31,10 @@ def evaluate_points(sweep: Sweep, points: Sequence[Point], at_a_time: int) -> No
 
 
 def make_evaluation_key(sweep: Sweep, point: Point) -> str:
-    """Return the key of a point's configuration and of the code that trains it."""
+    """Return the key of a point's configuration and of what its training depends on."""
     configuration = make_config_key(dict(point.parameters))
-    return f"{configuration}-{provenance.digest_training_code(sweep.record.inputs)}"
+    inputs = provenance.select_training(sweep.record.inputs)
+    return f"{configuration}-{make_id(inputs)}"
 
 
 def is_evaluated(point: Point) -> bool:
@@ -43,9 +45,9 @@ def is_evaluated(point: Point) -> bool:
 
 
 def _evaluate_point(sweep: Sweep, point: Point) -> None:
-    """Execute 03_evaluate for a point, and add the new files to the point's record.
+    """Execute the stages after training for a point, and add their files to its record.
 
-    Before 03_evaluate starts, the record is changed to name only the files of training.
+    Before they start, the record is changed to name only the files of training.
     If this process is killed before the end, the point is therefore evaluated again.
     """
     record = point.folder.read_record()
@@ -55,9 +57,10 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
     added = runs.execute_stages(
         point.folder,
         record,
-        [EVALUATION],
+        LATER_STAGES,
         data_file=sweep.split_images(point.parameters).to_bytes(),
         label=sweep.describe_point(point),
+        is_alone=False,
     )
     point.record_result(record.replace(outputs=outputs | added))
 

@@ -21,9 +21,9 @@ from pipeline.records import Metrics, RunRecord, Status
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, check_folder
 from pipeline.results.point_folder import PointFolder
-from pipeline.results.provenance import EVALUATION_INPUTS
+from pipeline.results.provenance import AFTER_TRAINING
 from pipeline.results.run_folder import read_copy
-from pipeline.results.stages import EVALUATION, TRAINING
+from pipeline.results.stages import LATER_STAGES, TRAINING
 from pipeline.sweep_records import SweepRecord
 from pipeline.sweeps.definition import list_points, read_definition
 
@@ -66,7 +66,7 @@ class Point:
         self.changes = []
         if self.record:
             self.changes = provenance.list_changes(
-                self.record, self.expected_record, EVALUATION_INPUTS
+                self.record, self.expected_record, AFTER_TRAINING
             )
 
     def record_result(
@@ -254,7 +254,7 @@ def prepare_sweep(
         images = read_copy(path / stages.DATA, before.data_sha256, source_name)
     else:
         images = data.load_source(source_name)
-    inputs = provenance.collect_inputs(images, [TRAINING, EVALUATION])
+    inputs = provenance.collect_inputs(images, [TRAINING, *LATER_STAGES])
     record = SweepRecord(**dict(definition), inputs=inputs, warnings=images.warnings)
     sweep = Sweep(record, points, path, images)
     for point in sweep.points.values():

@@ -54,7 +54,14 @@ def _make_row(point: Point) -> dict[str, object]:
     row |= {"status": str(point.status)} | values
     row |= {name: getattr(metrics, name, None) for name in TrainingMetrics.model_fields}
     row |= {name: getattr(tested, name, None) for name in TEST_METRICS}
+    row |= (tested and tested.model_extra) or {}
     return row | {name: getattr(record, name, None) for name in TIMES}
+
+
+def list_other_metrics(table: pd.DataFrame) -> list[str]:
+    """Return the names of the metrics that only the notebooks of this project have."""
+    known = {"id", "configuration", "status", *NAMES, *RESULTS, *TIMES}
+    return [name for name in table.columns if name not in known]
 
 
 def find_varied(table: pd.DataFrame) -> list[str]:

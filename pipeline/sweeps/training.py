@@ -72,7 +72,13 @@ def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Train
     folder.clear()
     try:
         outputs = execute_stages(
-            folder, record, [TRAINING], data_file=data_file, is_point=True
+            folder,
+            record,
+            [TRAINING],
+            data_file=data_file,
+            label=None,
+            is_alone=False,
+            has_pictures=False,
         )
         last = folder.read_history()[-1]
         digest = folder.read_model().sha256
