@@ -15,7 +15,7 @@ import pandas as pd
 
 from pipeline.engine import notebooks
 from pipeline.errors import InvalidInput
-from pipeline.images.data import Data, is_available, load_source
+from pipeline.images.data import Data, load_source
 from pipeline.network.formats import format_percent, format_result
 from pipeline.parameters import NAMES, Parameters, make_command
 from pipeline.paths import NOTEBOOKS
@@ -147,18 +147,15 @@ def read_shared_data(folders: Sequence[RunFolder]) -> Data:
 
     folders: the folders of all runs that are compared.
 
-    If the first run has no data.npz any more, its images are loaded from their source
-    or, if that is missing, from the copy that its sweep has kept. Raises InvalidInput
-    if the runs were evaluated on different test images.
+    If the first run has no data.npz any more, its images are loaded from their source.
+    Raises InvalidInput if the runs were evaluated on different test images.
     """
     records = [folder.read_record() for folder in folders]
     source = records[0].parameters.source
     if folders[0].data_path.exists():
         data = folders[0].read_data()
-    elif is_available(source):
-        data = load_source(source)
     else:
-        data = folders[0].read_copy(records[0])
+        data = load_source(source)
     for name in ("x_test", "y_test"):
         found = {record.inputs[f"array {name}"] for record in records}
         if found != {data.source_sha256[name]}:

@@ -61,6 +61,12 @@ class _Finder(ModuleFinder):
             super().scan_code(co, m)
 
 
+def list_code_cells(notebook: bytes) -> list[str]:
+    """Return the sources of the code cells in the content of a notebook."""
+    cells = json.loads(notebook)["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
 def find_modules(*notebooks: Path) -> dict[str, str]:
     """Return the files of this project that notebooks import, by the module's name.
 
@@ -71,11 +77,10 @@ def find_modules(*notebooks: Path) -> dict[str, str]:
     """
     finder = _Finder([str(NOTEBOOKS), str(ROOT)])
     for notebook in notebooks:
-        for cell in json.loads(notebook.read_bytes())["cells"]:
-            source = MAGIC.sub(r"\1pass", "".join(cell["source"]))
-            if cell["cell_type"] == "code":
-                with suppress(SyntaxError):
-                    finder.load_module("__main__", StringIO(source), "", PYTHON)
+        for cell in list_code_cells(notebook.read_bytes()):
+            source = MAGIC.sub(r"\1pass", cell)
+            with suppress(SyntaxError):
+                finder.load_module("__main__", StringIO(source), "", PYTHON)
     files: dict[str, str] = {}
     for name, module in vars(finder)["modules"].items():
         if module.__file__:

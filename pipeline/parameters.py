@@ -21,7 +21,9 @@ from pipeline.errors import InvalidInput
 KERAS_SOURCES = ("mnist", "fashion_mnist")
 NAMED_SOURCES = ("sample", *KERAS_SOURCES)
 MAX_NAME = 80  # characters of a folder's name before its id
+PARAMETERS = "# Parameters"  # how the cell of parameters begins, and papermill's cell
 ASSIGNMENT = re.compile(r"^(\w+)(?:: *\w+)? *=", re.M)
+DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 
 
 def _check_path(value: str) -> str:
@@ -196,8 +198,8 @@ def check(namespace: Mapping[str, Any]) -> dict[str, Any]:
     Parameters such as run_dir are checked but not returned. Raises InvalidInput if a
     value is wrong, or if papermill has set a name that the notebook does not declare.
     """
-    executed_cells = namespace.get("In", [""])  # IPython's list of their sources
-    declared, injected = find_assigned_names(executed_cells)
+    executed = namespace.get("In", [""])  # IPython's list of the sources of cells
+    declared, injected = find_assigned_names(executed)
     names = {*declared, *injected}
     names |= namespace.keys() & NotebookParameters.model_fields.keys()
     values = {name: namespace[name] for name in sorted(names)}
@@ -215,16 +217,19 @@ def find_assigned_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     cells: the code of the cells that have been executed, with the current cell last.
 
     The cell of parameters comes directly before the current cell. If papermill has
-    injected a cell, papermill's cell comes between these two. The cell of parameters
-    and papermill's cell begin with ``# Parameters``.
+    injected a cell, papermill's cell comes between these two.
     """
     *_, second_last, last, _ = ["", "", *cells]
-    is_injected = all(cell.startswith("# Parameters") for cell in (second_last, last))
-    if is_injected:
+    if is_injected(last) and second_last.startswith(PARAMETERS):
         return ASSIGNMENT.findall(second_last), ASSIGNMENT.findall(last)
-    if last.startswith("# Parameters"):
+    if last.startswith(PARAMETERS):
         return ASSIGNMENT.findall(last), []
     return [], []
+
+
+def is_injected(cell: str) -> bool:
+    """Return whether papermill has injected a cell. It declares no types."""
+    return cell.startswith(PARAMETERS) and not DECLARED.search(cell)
 
 
 def _explain_errors(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from numbers import Real
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -131,6 +131,7 @@ class RunRecord(_Record):
         evaluated on the test images.
     outputs: the SHA-256 of each result file, by the name of the file.
     origin: where the run was made or, if it was interrupted, where it last continued.
+    made_by: "notebooks alone" if no command has executed the notebooks.
     """
 
     status: Status = Status.RUNNING
@@ -142,6 +143,7 @@ class RunRecord(_Record):
     error: str | None = None
     outputs: dict[str, Digest] = {}
     origin: Origin | None = None
+    made_by: Literal["notebooks alone"] | None = None
 
     def replace(self, **fields: Any) -> "RunRecord":
         """Return a copy with these fields replaced, and check all of its fields."""

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from pipeline.records import Digest
-
 SelectionMetric = Literal[
     "train_error", "train_accuracy", "validation_error", "validation_accuracy"
 ]
@@ -42,8 +40,6 @@ class SweepRecord(SweepDefinition, extra="ignore"):
     inputs: what results depend on besides the parameters. A point that was trained with
         other inputs is outdated.
     warnings: the warnings about the user's own pictures.
-    data_sha256: the SHA-256 of the sweep's data.npz, or None if it has none because the
-        source comes with the project or with Keras.
     evaluated: a key for each configuration that was evaluated on the test images, in
         this order. If the code has changed since, the configuration gets a second key.
         A key is written before the evaluation, and is never removed, because nobody can
@@ -52,5 +48,4 @@ class SweepRecord(SweepDefinition, extra="ignore"):
 
     inputs: dict[str, str]
     warnings: list[str] = []
-    data_sha256: Digest | None = None
     evaluated: list[str] = []

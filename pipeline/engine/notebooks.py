@@ -27,7 +27,7 @@ from pipeline.paths import BASE, NOTEBOOKS, hide_folders
 from pipeline.reports.cells import read_notebook
 from pipeline.results import provenance
 from pipeline.results.files import atomic_write
-from pipeline.results.stage_folder import RUN_DIR_VARIABLE
+from pipeline.results.stages import RUN_DIR_VARIABLE
 
 ENGINE = "digits"
 PICTURE = "picture"  # the tag of cells that are left out when points are trained

@@ -10,11 +10,9 @@ import gc
 import importlib
 import io
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from pipeline.digests import digest_modules, find_modules
@@ -64,12 +62,6 @@ def import_project() -> tuple[dict[str, str], str]:
     return {name: before[name] for name in unchanged}, ""
 
 
-def end_with_parent(number: int, frame: FrameType | None) -> None:
-    """Handle SIGALRM: end this process if its parent process has ended."""
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def print_uncaught_error(kind: type[BaseException], *others: Any) -> None:
     """Print the error that ends this process, unless its parent was interrupted.
 
@@ -79,13 +71,6 @@ def print_uncaught_error(kind: type[BaseException], *others: Any) -> None:
     if kind is not EOFError:
         sys.__excepthook__(kind, *others)
 
-
-# A fork server notices the end of its parent only after its imports. The imports may
-# take a long time, for instance if helpers.py trains a network. During the imports, a
-# timer therefore calls `end_with_parent` five times a second.
-parent = os.getppid()
-signal.signal(signal.SIGALRM, end_with_parent)
-signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
 
 sys.excepthook = print_uncaught_error
 
@@ -102,7 +87,5 @@ figure = modules["matplotlib.pyplot"].Figure()
 figure.add_subplot().set_title("text")  # makes Matplotlib look for its fonts
 figure.savefig(io.BytesIO(), format="png")
 imported_code, mistake = import_project()
-signal.setitimer(signal.ITIMER_REAL, 0)
-signal.signal(signal.SIGALRM, signal.SIG_DFL)
 gc.enable()
 gc.freeze()  # so that forked processes do not search these objects for garbage

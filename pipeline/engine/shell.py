@@ -6,16 +6,16 @@ as JSON, so that the parent process never loads an object of a notebook.
 """
 
 import atexit
-import codecs
 import contextlib
 import gc
 import io
 import json
 import multiprocessing
 import os
-import select
+import pathlib
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from importlib.machinery import PathFinder
@@ -157,28 +157,17 @@ class _Descriptor:
     """A file descriptor to which the processes that a cell starts, and C code, print.
 
     number: 1 for standard output, 2 for standard error.
-    stream: the stream to which their output is forwarded, as a kernel does it.
+    stream: the stream that gets their output when the cell ends.
     """
 
     def __init__(self, number: int, stream: _Stream) -> None:
         self.stream = stream
-        self.lock = threading.Lock()
-        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.pipe, writer = os.pipe()
-        os.dup2(writer, number)
-        os.close(writer)
-        threading.Thread(target=self._forward_forever, daemon=True).start()
+        with tempfile.NamedTemporaryFile() as file:
+            os.dup2(file.fileno(), number)
+            self.reader = pathlib.Path(file.name).open("rb")  # noqa: SIM115 - open until the end
 
     def forward(self) -> None:
-        """Forward all that has been printed so far."""
-        with self.lock:
-            while select.select([self.pipe], [], [], 0)[0]:
-                self.stream.write(self.decoder.decode(os.read(self.pipe, 2**16)))
-
-    def _forward_forever(self) -> None:
-        while True:
-            select.select([self.pipe], [], [])
-            self.forward()
+        self.stream.write(self.reader.read().decode("utf-8", "replace"))
 
 
 class _DisplayHook(DisplayHook):

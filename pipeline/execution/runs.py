@@ -82,7 +82,8 @@ def run(
                 folder.checkpoint_path.unlink(missing_ok=True)
             for warning in images.warnings:
                 log.warning(warning)
-            execute_run(folder, record, reasons, force)
+            trained = {} if force else folder.find_trained(record)
+            execute_run(folder, record, reasons, trained)
         else:
             log.info("It is finished, and nothing that it depends on has changed.")
             if folder.list_missing([REPORT]):
@@ -103,38 +104,40 @@ def check_replaceable(folder: RunFolder, parameters: Parameters) -> None:
     if record is None:
         if folder.has_results or folder.record_path.exists():
             contents = "results, but its run.json is missing or cannot be read"
+    elif record.made_by:
+        contents = "results of notebooks that ran alone"
     elif record.parameters != parameters:
         # Without inputs, only the parameters are compared.
         wanted = RunRecord(parameters=parameters, inputs={})
         changes = "; ".join(provenance.list_changes(record, wanted))
-        if record.status == Status.DONE:
-            contents = f"a finished run with other parameters: {changes}"
-        elif record.outputs or folder.checkpoint_path.exists():
-            contents = f"a run that can be continued, with other parameters: {changes}"
+        if record.outputs or folder.checkpoint_path.exists():
+            contents = f"a {record.status} run with other parameters: {changes}"
     if contents:
         advice = "Choose another folder with --run-dir, or replace it with --force"
         raise InvalidInput(f"{folder.display_path} holds {contents}. {advice}.")
 
 
 def execute_run(
-    folder: RunFolder, record: RunRecord, reasons: Sequence[str], force: bool
+    folder: RunFolder,
+    record: RunRecord,
+    reasons: Sequence[str],
+    trained: dict[str, str],
 ) -> None:
     """Execute the notebooks of a run, and record how the run ended.
 
-    If nothing that training depends on has changed, only the stages after training are
-    executed. If the folder has a checkpoint of this run, training continues from the
-    checkpoint. Other files of an earlier run are deleted first.
+    If the folder has a checkpoint of this run, training continues from the checkpoint.
+    Other files of an earlier run are deleted first.
 
     record: the record of the run, before it begins.
     reasons: why an earlier run in the folder is replaced. These reasons are logged.
-    force: whether to execute all stages in any case.
+    trained: the digests of the files of training, if only the stages after training are
+        executed.
     """
     from pipeline.reports import origins, run_report  # see `execute_stages`
 
     before = folder.find_record()
     if before and provenance.list_changes(before, record, AFTER_TRAINING):
         folder.checkpoint_path.unlink(missing_ok=True)  # it is of another training
-    trained = {} if force else folder.find_trained(record)
     is_begun = bool(trained) or folder.checkpoint_path.exists()
     if folder.record_path.exists():
         listed = "".join(f"\n  {each}" for each in reasons)

@@ -59,12 +59,10 @@ def verify_each(run_dirs: Sequence[str]) -> None:
 def verify(run_dir: str) -> None:
     """Repeat a finished run or point, and compare its results with the stored ones.
 
-    The run is repeated in a temporary folder. If the source of the images is missing,
-    the images are read from the data.npz of the run or of the sweep. Each result gets a
-    line in the log.
+    The run is repeated in a temporary folder. Each result gets a line in the log.
 
     Raises InvalidInput if the folder has no finished run, if the run was trained with
-    another helpers.py, or if both the source and data.npz are missing. Raises
+    another helpers.py, or if there are no images. Raises
     CommandFailed if any result differs by more than is allowed, or if a file of the run
     was altered.
     """
@@ -116,17 +114,22 @@ def verify(run_dir: str) -> None:
 
 
 def repeat(folder: RunFolder, record: RunRecord, again: RunFolder) -> dict[str, str]:
-    """Repeat a run in another folder, and return the inputs of the repetition."""
+    """Repeat a run in another folder, and return the inputs of the repetition.
+
+    If the source of the images is missing, the images are those of data.npz.
+    """
     source = record.parameters.source
-    has_source = is_available(source)
-    images = load_source(source) if has_source else folder.read_copy(record)
-    inputs = provenance.collect_inputs(images)
-    executed = [TRAINING]
-    if has_source:
-        executed.insert(0, PREPARATION)
+    executed = [PREPARATION, TRAINING]
+    data_file = None
+    if is_available(source) or not folder.data_path.exists():
+        images = load_source(source)
+    else:
+        images = folder.read_data()
+        executed = [TRAINING]
+        data_file = images.to_bytes()
     if stages.METRICS in record.outputs:
         executed += LATER_STAGES
-    data_file = None if has_source else images.to_bytes()
+    inputs = provenance.collect_inputs(images)
     execute_stages(again, record.replace(inputs=inputs), executed, data_file=data_file)
     return inputs
 

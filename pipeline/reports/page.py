@@ -158,14 +158,12 @@ def check_tagged_cells(template: str, notebooks: Iterable[Path]) -> None:
     template: the name of the report's template.
     notebooks: the notebooks that are to be executed.
     """
-    tagged: set[str] = set()
-    for path in notebooks:
-        notebook = cells.read_notebook(path)
-        tagged |= {c.id for c in notebook.cells if cells.has_tag(c, REPORT_TAG)}
-    for name in REPORTS.list_outputs(template):
-        if name not in tagged:
-            problem = f"{template} shows the cell {name!r}, but no notebook has it"
-            raise InvalidInput(f"{problem}, with the tag {REPORT_TAG}. Restore it.")
+    read = map(cells.read_notebook, notebooks)
+    tagged = [c.id for node in read for c in node.cells if cells.has_tag(c, REPORT_TAG)]
+    missing = [name for name in REPORTS.list_outputs(template) if name not in tagged]
+    if missing:
+        problem = f"No notebook has the cell {missing[0]!r} with the tag {REPORT_TAG}"
+        raise InvalidInput(f"{problem}, which {template} shows. Restore it.")
 
 
 def write_notebook_page(notebook: Path, output: Path) -> None:

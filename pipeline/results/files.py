@@ -30,7 +30,6 @@ def check_folder(path: Path, forbidden: str, harmless: tuple[str, ...] = ()) -> 
     harmless and hidden files. It must not be inside the folder of a sweep. Raises
     InvalidInput if the folder breaks these rules.
     """
-    check_parents(path)
     problem = ""
     foreign = list_foreign_files(path, harmless)
     if foreign:
@@ -57,14 +56,6 @@ def list_foreign_files(path: Path, harmless: tuple[str, ...]) -> list[str]:
         if not is_hidden and not is_harmless:
             foreign.append(each.name)
     return sorted(foreign)
-
-
-def check_parents(path: Path) -> None:
-    """Raise InvalidInput if one of the parents of the path is a file, not a folder."""
-    for each in path.parents:
-        if each.is_file():
-            problem = f"{path} cannot be written, because this is a file: {each}"
-            raise InvalidInput(f"{problem}. Choose another place.")
 
 
 @contextlib.contextmanager
@@ -110,9 +101,8 @@ def check_page(path: Path) -> None:
     """Raise InvalidInput if a page must not be written to the path.
 
     A page may only replace another page of this project. It must not replace a folder
-    or any other file. None of the parents of the path may be a file.
+    or any other file.
     """
-    check_parents(path)
     if path.exists() and (path.is_dir() or GENERATOR not in path.read_bytes()[:2000]):
         problem = f"{path} was not made by this project"
         raise InvalidInput(f"{problem}. Move it, or write the page elsewhere.")

@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-from pipeline import records
 from pipeline.errors import InvalidFile
-from pipeline.images.data import Data, split_data
 from pipeline.paths import BASE
 from pipeline.records import RunRecord
 from pipeline.results import stages
-from pipeline.results.run_folder import RunFolder, read_copy
-from pipeline.sweep_records import SweepRecord
+from pipeline.results.run_folder import RunFolder
 
 
 class PointFolder(RunFolder):
@@ -23,14 +20,6 @@ class PointFolder(RunFolder):
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
         self.helpers_path = self.path.parent / stages.HELPERS
-
-    def read_copy(self, record: RunRecord) -> Data:
-        """Read the images of the point from the copy that its sweep has kept."""
-        path = self.path.parent
-        sweep = records.read_record(path / stages.SWEEP, SweepRecord, self.advice)
-        values = record.parameters
-        images = read_copy(path / stages.DATA, sweep.data_sha256, values.source)
-        return split_data(images, values.num_samples, values.num_validation)
 
     def _explain_missing_record(self) -> InvalidFile:
         return InvalidFile(self.record_path, "is missing", self.advice)

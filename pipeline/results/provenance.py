@@ -22,10 +22,17 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.digests import digest_code, digest_modules, find_modules, read_code
+from pipeline.digests import (
+    digest_code,
+    digest_modules,
+    find_modules,
+    list_code_cells,
+    read_code,
+)
 from pipeline.errors import CommandFailed, InvalidInput
 from pipeline.images.data import Data, is_mnist, list_packages
 from pipeline.network.published import HELPERS_SHA256
+from pipeline.parameters import DECLARED, PARAMETERS, is_injected
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import RunRecord
 from pipeline.results.stages import (
@@ -39,7 +46,6 @@ from pipeline.results.stages import (
 Inputs = dict[str, str]
 
 PACKAGES = ("llvmlite", "numba", "numpy")
-DECLARED = re.compile(r"^(\w+: \w+ = ).*", re.M)  # a line that declares a parameter
 HELPERS_INPUT = "code helpers.py"
 HELPERS = ROOT / "helpers.py"
 # The names of inputs that training does not depend on begin with these texts.
@@ -57,27 +63,29 @@ def remember_helpers() -> str:
     return digest
 
 
-# A notebook imports helpers.py in the same cell as this module, so this is the digest
-# of the version that the notebook has imported.
-_imported = remember_helpers()
-
-
-def collect_inputs(images: Data | None, stages: Sequence[Stage] = STAGES) -> Inputs:
-    """Return the inputs on which these stages of a run depend.
+def collect_inputs(
+    images: Data | None,
+    stages: Sequence[Stage] = STAGES,
+    importing: Sequence[Stage] = STAGES,
+) -> Inputs:
+    """Return the inputs on which a run depends.
 
     images: the images of the source, or None if the inputs should not contain them.
+    stages: the stages whose cells are inputs.
+    importing: the stages whose imports are inputs.
 
     Raises InvalidInput if helpers.py has a syntax error, or imports other packages than
     NumPy and the standard library.
     """
     check_helpers()
-    inputs = collect_code()
-    inputs[HELPERS_INPUT] = remember_helpers()
+    inputs = collect_code(importing)
+    if HELPERS_INPUT in inputs:
+        inputs[HELPERS_INPUT] = remember_helpers()
     source_packages = list_packages(images.source) if images else ()
     versions = {
         name: importlib.metadata.version(name) for name in (*PACKAGES, *source_packages)
     }
-    if not has_published_helpers(inputs):
+    if inputs.get(HELPERS_INPUT, HELPERS_SHA256) != HELPERS_SHA256:
         # The published one gives the same bits with each Python. Another one may not:
         # for instance, the builtin sum adds floats more exactly from 3.12 on.
         major, minor, *_ = sys.version_info
@@ -147,23 +155,6 @@ def list_imports(tree: ast.AST) -> list[str]:
     return names
 
 
-def check_imported_helpers() -> None:
-    """Raise InvalidInput if this kernel has not imported the helpers.py on disk.
-
-    The kernel may have imported an older version, or a file in another folder.
-    If the kernel has not imported helpers.py at all, there is nothing to check.
-    """
-    helpers = sys.modules.get("helpers")
-    if helpers is None:
-        return
-    if not HELPERS.samefile(str(helpers.__file__)):
-        problem = f"helpers was imported from {helpers.__file__}, not from {HELPERS}"
-        raise InvalidInput(f"{problem}. Rename the first, and restart the kernel.")
-    if remember_helpers() != _imported:
-        problem = "helpers.py was saved after this kernel imported it"
-        raise InvalidInput(f"{problem}. Restart the kernel, and run all cells again.")
-
-
 def select_group(inputs: Mapping[str, str], group: str) -> Inputs:
     """Return the inputs of one group, with the group's name removed from the keys.
 
@@ -229,16 +220,41 @@ def digest_cells(notebook: Path) -> str:
     function also stores the content of the notebook for `get_notebook`.
     """
     content = notebook.read_bytes()
-    digests = []
-    for cell in json.loads(content)["cells"]:
-        source = "".join(cell["source"])
-        if "parameters" in cell["metadata"].get("tags", ()):
-            source = DECLARED.sub(r"\1None", source)
-        if cell["cell_type"] == "code" and source.strip():
-            digests.append(digest_code(source))
-    digest = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+    digest = _digest_list(_digest_each(list_code_cells(content)))
     _contents_by_digest[digest] = content
     return digest
+
+
+def digest_executed_cells(executed: Sequence[str], notebook: Path) -> str:
+    """Return the SHA-256 of the cells that a kernel has executed.
+
+    executed: the cells, the oldest first, including those that papermill injected.
+
+    Only the cells since the first cell of the notebook last ran count. If the notebook
+    on disk begins with them, the digest is that of the whole notebook.
+    """
+    planned = _digest_each(list_code_cells(notebook.read_bytes()))
+    done = _digest_each(cell for cell in executed if not is_injected(cell))
+    places = [place for place, digest in enumerate(done) if digest == planned[0]]
+    done = done[max(places, default=0) :]
+    if done == planned[: len(done)]:
+        return digest_cells(notebook)
+    return _digest_list(done)
+
+
+def _digest_each(sources: Iterable[str]) -> list[str]:
+    """Return the digest of each cell of code, without the values of parameters."""
+    digests = []
+    for source in sources:
+        if source.startswith(PARAMETERS):
+            source = DECLARED.sub(r"\1None", source)
+        if source.strip():
+            digests.append(digest_code(source.strip()))
+    return digests
+
+
+def _digest_list(digests: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
 def get_notebook(path: Path, digest: str) -> bytes:

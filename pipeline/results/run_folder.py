@@ -3,7 +3,6 @@
 stages.py lists the files. stage_folder.py has what the three notebooks write.
 """
 
-import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -21,8 +20,6 @@ from pipeline.results.files import atomic_write
 from pipeline.results.model import Model
 from pipeline.results.provenance import AFTER_TRAINING
 from pipeline.results.stages import Stage
-
-log = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -62,14 +59,6 @@ class RunFolder:
 
     def read_data(self) -> Data:
         return Data.read(self.data_path, self.advice)
-
-    def read_copy(self, record: RunRecord) -> Data:
-        """Read the images that the run has kept, if their source is missing.
-
-        record: the record of the run.
-        """
-        sha256 = record.outputs.get(stages.DATA)
-        return read_copy(self.data_path, sha256, record.parameters.source)
 
     def read_model(self) -> Model:
         return Model.read(self.model_path, self.advice)
@@ -187,8 +176,9 @@ class RunFolder:
         before = self.find_record()
         if before is None or provenance.list_changes(before, current, AFTER_TRAINING):
             return {}
-        recorded = {name: before.outputs.get(name) for name in stages.TRAINED_FILES}
-        trained = self.digest(stages.TRAINED_FILES)
+        files = stages.list_files([stages.PREPARATION, stages.TRAINING])
+        recorded = {name: before.outputs.get(name) for name in files}
+        trained = self.digest(files)
         is_whole = trained == recorded and not self.list_missing(stages.TRAINED_PAGES)
         return trained if is_whole else {}
 
@@ -218,19 +208,3 @@ class RunFolder:
         for name in self.list_missing((stages.DATA, *stages.EXECUTED_NOTEBOOKS)):
             changes.append(f"{name}, which is missing or empty")
         return changes
-
-
-def read_copy(path: Path, sha256: str | None, source: str) -> Data:
-    """Read the images of a missing source from the data.npz that has a copy of them.
-
-    path, sha256: the path of data.npz, and the digest that it should have.
-
-    Raises InvalidFile if data.npz is missing, was altered, or has other images.
-    """
-    if path.exists() and digests.digest_file(path) == sha256:
-        images = Data.read(path, "")
-        if images.source == source:
-            log.info(f"{source} is missing; the images are those of {path.name}.")
-            return images
-    problem = f"is missing or altered, and its source {source} is missing, too"
-    raise InvalidFile(path, problem, "Put the source back.")

@@ -4,7 +4,9 @@ A stage reads files that earlier stages have written. The module also has the na
 all other files in the folder of a run or a sweep.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from pipeline.paths import NOTEBOOKS
@@ -15,6 +17,8 @@ REPORT, CHECKPOINT, RECORD = "report.html", "checkpoint.npz", "run.json"
 HELPERS = "helpers.py.txt"  # Python could import a file named helpers.py instead
 README = "README.txt"
 SWEEP = "sweep.json"  # the record of a sweep
+# A command that executes notebooks sets this variable to their folder.
+RUN_DIR_VARIABLE = "DIGITS_RUN_DIR"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,6 @@ STAGES = (PREPARATION, TRAINING, EVALUATION)
 # A change of one of these stages does not change what the others compute.
 LATER_STAGES = tuple(each for each in STAGES if each not in (PREPARATION, TRAINING))
 
-TRAINED_FILES = (*PREPARATION.files, *TRAINING.files)
 TRAINED_PAGES = (PREPARATION.executed_name, TRAINING.executed_name)
 RESULT_FILES = tuple(name for stage in STAGES for name in stage.files)
 EXECUTED_NOTEBOOKS = tuple(stage.executed_name for stage in STAGES)
@@ -55,11 +58,11 @@ USED = {DATA, MODEL, HISTORY, ANSWERS, METRICS, *PAGES, HELPERS, README, CHECKPO
 USED |= {RECORD}
 
 
-def list_earlier_files(stage: Stage) -> list[str]:
-    """Return the names of all files that the stages before this stage write."""
-    names: list[str] = []
-    for each in STAGES:
-        if each == stage:
-            break
-        names += each.files
-    return names
+def list_earlier(stage: Stage) -> list[Stage]:
+    """Return the stages before this stage."""
+    return list(takewhile(lambda each: each != stage, STAGES))
+
+
+def list_files(stages: Iterable[Stage]) -> list[str]:
+    """Return the names of all files that these stages write."""
+    return [name for stage in stages for name in stage.files]

@@ -1,6 +1,5 @@
 """Run a sweep: train its points, evaluate the selected ones, and write the report."""
 
-import hashlib
 import importlib.util
 import logging
 import os
@@ -165,16 +164,12 @@ def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:
     """
     before = find_sweep_record(sweep.path)
     evaluated = before.evaluated if before else []
-    copy = sweep.make_copy()
-    sha256 = hashlib.sha256(copy).hexdigest() if copy else None
-    sweep.change_record(evaluated=evaluated, data_sha256=sha256)
+    sweep.change_record(evaluated=evaluated)
     if has_jobs or before != sweep.record:
         sweep.report_path.unlink(missing_ok=True)
         helpers = provenance.get_helpers(sweep.record.inputs)
         atomic_write(sweep.path / stages.HELPERS, helpers)
         atomic_write(sweep.path / stages.README, SWEEP_README.encode())
-        if copy:
-            atomic_write(sweep.path / stages.DATA, copy)
         sweep.write_record()
 
 

@@ -16,13 +16,12 @@ from pipeline import parameters, paths, records
 from pipeline.errors import InvalidFile, InvalidInput
 from pipeline.images import data
 from pipeline.images.data import Data
-from pipeline.parameters import NAMED_SOURCES, Parameters
+from pipeline.parameters import Parameters
 from pipeline.records import Metrics, RunRecord, Status
 from pipeline.results import provenance, stages
 from pipeline.results.files import atomic_write, check_folder
 from pipeline.results.point_folder import PointFolder
 from pipeline.results.provenance import AFTER_TRAINING
-from pipeline.results.run_folder import read_copy
 from pipeline.results.stages import LATER_STAGES, TRAINING
 from pipeline.sweep_records import SweepRecord
 from pipeline.sweeps.definition import list_points, read_definition
@@ -198,21 +197,6 @@ class Sweep:
         assert self.images is not None
         return data.split_data(self.images, values.num_samples, values.num_validation)
 
-    def make_copy(self) -> bytes | None:
-        """Return the content of the data.npz that the sweep keeps, or None.
-
-        The file has all test images, and the training images that the points use. So
-        the sweep can go on without the user's own source. Other sources need no copy.
-        """
-        if self.source in NAMED_SOURCES:
-            return None
-        assert self.images is not None
-        counts: list[int] = []
-        for point in self.points.values():
-            values = point.parameters
-            counts.append(values.num_samples + values.num_validation)
-        return data.split_data(self.images, max(counts), 0).to_bytes()
-
     def make_training_data(self, values: Parameters) -> bytes:
         """Return the bytes of the data.npz that a point is trained with.
 
@@ -249,11 +233,7 @@ def prepare_sweep(
         problem = f"{path} holds the sweep {before.name!r}, not {definition.name!r}"
         raise InvalidInput(f"{problem}. Choose another folder.")
     points = list_points(definition)
-    source_name = points[0].source
-    if before and before.data_sha256 and not data.is_available(source_name):
-        images = read_copy(path / stages.DATA, before.data_sha256, source_name)
-    else:
-        images = data.load_source(source_name)
+    images = data.load_source(points[0].source)
     inputs = provenance.collect_inputs(images, [TRAINING, *LATER_STAGES])
     record = SweepRecord(**dict(definition), inputs=inputs, warnings=images.warnings)
     sweep = Sweep(record, points, path, images)
