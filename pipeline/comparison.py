@@ -277,7 +277,8 @@ def format_changes(changes: pd.Series) -> pd.Series:
     changes: the differences, by the name of the metric.
     """
     texts = [format_result(str(name), each, 50, "+") for name, each in changes.items()]
-    return pd.Series(texts, changes.index).str.removesuffix(" %")
+    formatted = pd.Series(texts, changes.index).str.removesuffix(" %")
+    return formatted.where(changes.notna(), "")
 
 
 def make_title(comparison: Comparison) -> str:

@@ -54,7 +54,12 @@ Rate = Annotated[
     AfterValidator(abs),  # makes -0.0 the same value as 0.0
     "a number from 0 to below 1",
 ]
-ZeroOrOne = Annotated[int, Field(ge=0, le=1), "0 or 1"]
+Slope = Annotated[
+    int | float,
+    Field(ge=0, le=1),
+    AfterValidator(lambda value: int(value) if value in (0, 1) else value),
+    "a number from 0 to 1",
+]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), "a whole number from 0 to 4294967295"]
 
 
@@ -87,7 +92,7 @@ class Parameters(BaseModel):
     input_dropout_rate: Rate = Field(
         0.0, description="fraction of the pixels dropped in training"
     )
-    relu_grad_inactive: ZeroOrOne = Field(
+    relu_grad_inactive: Slope = Field(
         1, description="the ReLU's derivative where a unit is inactive"
     )
     batch_size: Size = Field(1, description="images per update")

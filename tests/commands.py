@@ -24,7 +24,7 @@ import nbformat
 import psutil
 from filelock import FileLock
 
-from pipeline import __main__
+from pipeline import __main__, parameters
 from pipeline.paths import ROOT
 
 # Seconds until what does not answer or end fails a test; faulthandler waits longer.
@@ -68,6 +68,11 @@ def write_and_stop(self, *arguments):
 write, StageFolder.write_metrics = StageFolder.write_metrics, write_and_stop
 Checkpoints.save_when_due = save_and_stop
 '''
+
+
+def describe_range(name):
+    """Return the range of a parameter as messages name it, or "" if it has none."""
+    return parameters.describe_allowed(name).partition(" number ")[2]
 
 
 def make_options(values):

@@ -15,7 +15,9 @@ def relu2deriv(arr, relu_grad_inactive):
 
     The original tests ``>= 0``, so it always gives 1.
     """
-    return (arr >= 0).astype(int) if relu_grad_inactive == 1 else (arr > 0).astype(int)
+    if relu_grad_inactive == 1:
+        return (arr >= 0).astype(int)
+    return np.where(arr > 0, 1, relu_grad_inactive)
 
 
 def train(

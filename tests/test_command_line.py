@@ -26,7 +26,6 @@ REFUSED = {
     "run --run-dir {d}/cut.npz": "cut.npz",
     "report {d}/s.yaml": "{d}/s.yaml is not a notebook",
     "report {d}/damaged": "{d}/damaged/run.json is damaged",
-    "report {d}/list.ipynb --output {d}/cut.npz/a.html": "{d}/cut.npz. Choose",
     "run -p source ~nobody/pictures": "source is '",
     "sweep {d}/nowhere.yaml": "{d}/nowhere.yaml does not exist",
     "sweep {d}/s.yaml": "{d}/s.yaml is not a sweep: girds",

@@ -9,22 +9,13 @@ from pipeline.parameters import Parameters
 ORIGINAL = {"num_samples": 1000, "normalisation": 255, "hidden_size": 40, "epochs": 100}
 ORIGINAL |= {"learning_rate": 0.005, "learning_rate_decay": 1, "batch_size": 1}
 ORIGINAL |= {"dropout_rate": 0.5, "input_dropout_rate": 0, "relu_grad_inactive": 1}
-# The smallest and the largest value of each number, or values just outside.
-INTEGERS = {
-    "num_samples": (1, 10**9),
-    "num_validation": (0, 10**9),
-    "hidden_size": (1, 10**6),
-    "epochs": (1, 100_000),
-    "relu_grad_inactive": (0, 1),
-    "batch_size": (1, 10**6),
-    "seed": (0, 2**32 - 1),
-}
-NUMBERS = {  # the ends, and values that are outside
-    "normalisation": (1e-9, 1e9, 0.0, float("inf")),
-    "learning_rate": (1e-9, 1e9, 0.0, float("nan")),
-    "learning_rate_decay": (1e-9, 1.0, 0.0, 1.001),
-    "dropout_rate": (0.0, 0.999, -0.1, 1),
-    "input_dropout_rate": (0.0, 0.999, -0.1, 1),
+# What each range says, as the ends that are allowed and values that are not.
+ENDS = {
+    r"from ([\d,^]+)": lambda low: ([low], [low - 1]),
+    r"above (\d+)": lambda low: ([low + 1e-9], [low, -1.0]),
+    r"to ([\d,^]+)$": lambda high: ([high], [high + 1]),
+    r"at most (\d+)": lambda high: ([high], [high + 1e-3]),
+    r"to below (\d+)": lambda high: ([high - 1e-3], [high]),
 }
 KINDS = {"hidden_size": 40.0, "epochs": None, "relu_grad_inactive": True}
 
@@ -34,18 +25,30 @@ def test_defaults_are_the_originals():
     assert defaults == ORIGINAL | {"seed": 1}
 
 
-def test_each_number_has_its_range():
-    ranges = {
-        name: (*ends, ends[0] - 1, ends[1] + 1) for name, ends in INTEGERS.items()
-    }
-    ranges |= NUMBERS
-    assert ranges.keys() == set(parameters.NAMES) - {"source"}
-    for name, (low, high, *outside) in ranges.items():
-        for value in (low, high):
-            assert getattr(parameters.from_values({name: value}), name) == value
-        for value in (*outside, KINDS.get(name, "4")):
-            with pytest.raises(InvalidInput, match=f"{name} is {value!r}, but must be"):
-                parameters.from_values({name: value})
+@pytest.mark.parametrize("name", [n for n in parameters.NAMES if n != "source"])
+def test_each_number_has_the_range_that_messages_name(name):
+    text = parameters.describe_allowed(name)
+    inside, outside = [], [KINDS.get(name, "4"), float("nan"), float("inf")]
+    for pattern, find_values in ENDS.items():
+        if found := re.search(pattern, text):
+            end = eval(found[1].replace(",", "").replace("^", "**"))
+            allowed, refused = find_values(end)
+            inside += allowed
+            outside += refused
+    assert inside
+    for value in inside:
+        assert getattr(parameters.from_values({name: value}), name) == value
+    for value in outside:
+        with pytest.raises(InvalidInput, match=f"{name} is {value!r}, but must be"):
+            parameters.from_values({name: value})
+
+
+@pytest.mark.parametrize(("value", "whole"), [(0.0, 0), (-0.0, 0), (1.0, 1), (1, 1)])
+def test_a_whole_slope_stays_whole_in_ids_and_commands(value, whole):
+    found = parameters.from_values({"relu_grad_inactive": value})
+    assert repr(found.relu_grad_inactive) == repr(whole)
+    text = parameters.from_strings({"relu_grad_inactive": str(value)})
+    assert repr(text.relu_grad_inactive) == repr(whole)
 
 
 def test_all_wrong_values_are_refused_at_once_with_what_is_allowed():

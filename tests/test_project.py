@@ -20,6 +20,7 @@ from pipeline.commands import main
 from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.run_folder import RunFolder
+from tests.commands import describe_range
 
 GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
 GUIDES += ["notebooks/README.md", "notebooks/sweeps/README.md"]
@@ -153,6 +154,9 @@ def test_the_guide_has_the_parameters():
     names = (*parameters.NAMES, "run_dir")
     defaults = [str(fields[name].default).replace("255.0", "255") for name in names]
     assert rows == list(zip(names, defaults, strict=True))
+    for name in names:
+        (row,) = re.findall(rf"^\| `{name}` \|.*", GUIDE, re.M)
+        assert describe_range(name) in row
 
 
 def test_the_pictures_of_readme_are_those_of_the_pages():

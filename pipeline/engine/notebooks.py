@@ -23,7 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from pipeline.engine.process import NotebookProcess
 from pipeline.errors import Diverged, InvalidFile, NotebookFailed
-from pipeline.paths import BASE, NOTEBOOKS, hide_folders
+from pipeline.paths import BASE, hide_folders
 from pipeline.reports.cells import read_notebook
 from pipeline.results import provenance
 from pipeline.results.files import atomic_write
@@ -222,7 +222,7 @@ def check_loaded_code(inputs: Mapping[str, str]) -> None:
     Raises CommandFailed if the process has other code, or cannot import the code.
     """
     code = provenance.select_code(inputs)
-    with NotebookProcess({}, code, NOTEBOOKS):
+    with NotebookProcess({}, code):
         pass  # the process has been checked when it started
 
 

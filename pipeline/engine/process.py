@@ -23,6 +23,7 @@ from typing import Any
 
 from pipeline.engine.environment import ENVIRONMENT
 from pipeline.errors import CommandFailed, NotebookFailed
+from pipeline.paths import NOTEBOOKS
 
 # On macOS, forking is not safe.
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
@@ -89,7 +90,10 @@ class NotebookProcess:
     """
 
     def __init__(
-        self, variables: Mapping[str, str], code: Mapping[str, str], folder: Path
+        self,
+        variables: Mapping[str, str],
+        code: Mapping[str, str],
+        folder: Path = NOTEBOOKS,
     ) -> None:
         # sweep.ipynb reads JPY_SESSION_NAME, which names the notebook of a kernel. A
         # notebook that this process executes must not inherit the variable.

@@ -111,7 +111,7 @@ def check_replaceable(folder: RunFolder, parameters: Parameters) -> None:
         wanted = RunRecord(parameters=parameters, inputs={})
         changes = "; ".join(provenance.list_changes(record, wanted))
         if record.outputs or folder.checkpoint_path.exists():
-            contents = f"a {record.status} run with other parameters: {changes}"
+            contents = f"a run ({record.status}) with other parameters: {changes}"
     if contents:
         advice = "Choose another folder with --run-dir, or replace it with --force"
         raise InvalidInput(f"{folder.display_path} holds {contents}. {advice}.")

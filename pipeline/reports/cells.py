@@ -17,7 +17,10 @@ def read_notebook(path: Path) -> NotebookNode:
         node: NotebookNode = nbformat.read(path, as_version=4)
         nbformat.validate(node)
         return node
-    except (FileNotFoundError, ValueError, KeyError, nbformat.ValidationError) as error:
+    except FileNotFoundError:
+        advice = "Execute it with papermill, and name this path as its output."
+        raise InvalidFile(path, "is missing", advice) from None
+    except (ValueError, KeyError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0]
     except (AttributeError, TypeError):
         reason = "its JSON has another format"

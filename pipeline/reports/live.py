@@ -4,19 +4,22 @@ The report of a run is such a page.
 """
 
 import base64
+import re
 import zlib
 from typing import Any
 
 import numpy as np
 
 from pipeline.images.data import Data
-from pipeline.parameters import Parameters
+from pipeline.parameters import Parameters, find_changed
 from pipeline.records import History, RunRecord
+from pipeline.reports.assets import REPORTS
 from pipeline.results.model import Model
 from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
 
 MAX_IMAGES = 5000  # training images in a page; 5,000 digits add 1.1 MB
+IMAGES = {"source", "num_samples", "num_validation"}
 MAX_HIDDEN_SIZE = 400  # hidden units; a network of 400 adds about 1.6 MB
 
 
@@ -36,11 +39,17 @@ def collect_run_data(folder: RunFolder, record: RunRecord) -> dict[str, Any]:
 
 
 def can_train(folder: RunFolder, record: RunRecord) -> bool:
-    """Return whether a page can train a run's network again."""
+    """Return whether a page can train a run's network again.
+
+    The scripts of a page must know each parameter that differs from its default, except
+    those of the images, because the images are in the page.
+    """
     parameters = record.parameters
+    script = REPORTS.read_script("network") + REPORTS.read_script("worker")
+    needed = find_changed(dict(parameters)).keys() - IMAGES
     return (
         has_published_helpers(record.inputs)
-        and parameters.batch_size == 1
+        and needed.issubset(re.findall(r"\w+", script))
         and parameters.num_samples <= MAX_IMAGES
         and folder.data_path.exists()
     )

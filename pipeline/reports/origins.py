@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from pipeline.paths import ROOT
 from pipeline.records import Origin, RunRecord
+from pipeline.results import provenance
 from pipeline.results.provenance import has_mnist
 
 MNIST = (
@@ -111,11 +112,12 @@ def cite_project() -> str:
 def describe_place(record: RunRecord) -> str:
     """Describe in one line when and where a run was made, and how long it took."""
     begin = f"{record.started:%Y-%m-%d %H:%M} UTC"
-    duration = "with interruptions"
+    duration = "in several parts"
     if record.duration_s is not None:
         duration = f"in {record.duration_s} seconds"
     where = describe_origins([record.origin])
-    return f"{begin} {duration}, {where}"
+    made = provenance.describe_making(record)
+    return ", ".join(filter(None, (f"{begin} {duration}", made, where)))
 
 
 def describe_origins(origins: Iterable[Origin | None]) -> str:

@@ -203,6 +203,20 @@ def _shorten(value: object) -> str:
     return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
+def describe_making(record: RunRecord) -> str:
+    """Return who has executed a run's notebooks, if no command has, and else ""."""
+    if not record.made_by:
+        return ""
+    others = []
+    for stage in STAGES:
+        if record.inputs.get(f"cells {stage.name}") != digest_cells(stage.notebook):
+            others.append(stage.name)
+    if others:
+        names = ", ".join(others)
+        return f"made by {record.made_by}, edited or run in another order: {names}"
+    return f"made by {record.made_by}"
+
+
 def has_published_helpers(inputs: Mapping[str, str]) -> bool:
     """Return whether a run with these inputs used the published helpers.py."""
     return inputs.get(HELPERS_INPUT) == HELPERS_SHA256

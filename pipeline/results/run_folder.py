@@ -3,6 +3,7 @@
 stages.py lists the files. stage_folder.py has what the three notebooks write.
 """
 
+import logging
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from pipeline.results.files import atomic_write
 from pipeline.results.model import Model
 from pipeline.results.provenance import AFTER_TRAINING
 from pipeline.results.stages import Stage
+
+log = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -94,11 +97,17 @@ class RunFolder:
         return InvalidFile(self.path, problem, "Name the folder of one of these.")
 
     def read_finished(self) -> RunRecord:
-        """Read the record of a run, and raise InvalidFile if the run is not done."""
+        """Read the record of a run, and raise InvalidFile if the run is not done.
+
+        If notebooks have run alone, this is logged.
+        """
         record = self.read_record()
         if record.status != Status.DONE:
             problem = f"holds a run that did not finish (its status is {record.status})"
             raise InvalidFile(self.path, problem, self._describe_repetition(record))
+        making = provenance.describe_making(record)
+        if making:
+            log.info(f"{self.display_path}: {making}")
         return record
 
     def read_evaluated(self) -> RunRecord:

@@ -204,7 +204,7 @@ class LabFolder(StageFolder):
             print(f"{join_names(files)} not stored, because {where}: change run_dir")
             return
         check_imported_code()
-        check_folder(self.path, stages.SWEEP, (".ipynb", *stages.RESULT_FILES))
+        check_folder(self.path, stages.SWEEP, (".ipynb",))
         before = before or RunRecord(parameters=Parameters(), inputs={})
         record = self._extend_record(before, stage, images)
         with lock_folder(self.path):

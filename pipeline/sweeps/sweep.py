@@ -77,6 +77,7 @@ class Point:
             They replace the files in the folder.
         """
         if files:
+            self.folder.path.mkdir(exist_ok=True)
             self.folder.clear()
             for name, content in files.items():
                 atomic_write(self.folder.path / name, content)

@@ -37,9 +37,10 @@ def make_table(sweep: Sweep) -> pd.DataFrame:
     A row has the id of the point, the key of its configuration, its status, parameters,
     metrics and times. Unknown values are None, or NaN if they are numbers.
     """
-    table = pd.DataFrame(map(_make_row, sweep.points.values()))
-    # Before a point has ended, pandas cannot tell that these are numbers and times.
-    numbers = [name for name in RESULTS if name != "weights_sha256"]
+    # With the type object, pandas keeps 0 and 1 in a column that also has 0.5.
+    table = pd.DataFrame(map(_make_row, sweep.points.values()), dtype=object)
+    numbers = [*RESULTS, *list_other_metrics(table), "duration_s"]
+    numbers.remove("weights_sha256")
     table = table.astype(dict.fromkeys(numbers, float))
     table["started"] = pd.to_datetime(table["started"], utc=True)
     return table

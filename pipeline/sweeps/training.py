@@ -68,6 +68,7 @@ def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Train
     record = record.replace(
         status=Status.RUNNING, started=now(), origin=collect_origin()
     )
+    folder.path.mkdir(exist_ok=True)
     folder.write_record(record)
     folder.clear()
     try:

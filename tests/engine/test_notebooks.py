@@ -25,7 +25,7 @@ from pipeline.engine.process import NotebookProcess
 from pipeline.errors import InvalidFile, NotebookFailed
 from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.records import Status
-from tests.commands import PATIENCE
+from tests.commands import PATIENCE, describe_range
 
 each = pytest.mark.parametrize(
     "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
@@ -188,8 +188,35 @@ time.sleep(600)"""
 
 def test_a_notebook_of_another_language_is_refused(tmp_path):
     notebook = write_notebook(tmp_path / "a.ipynb", "1", language="julia")
-    with pytest.raises(InvalidFile, match=r"a\.ipynb is not in Python"):
+    with pytest.raises(InvalidFile, match=r"a\.ipynb is in julia"):
         execute(notebook, tmp_path / "out.ipynb")
+
+
+def test_a_notebook_without_a_kernel_is_in_python(tmp_path):
+    node = new_notebook(cells=[new_code_cell("print(1)")])
+    nbformat.write(node, tmp_path / "a.ipynb")
+    execute(tmp_path / "a.ipynb", tmp_path / "out.ipynb")
+    assert read_texts(tmp_path / "out.ipynb") == ["1\n"]
+
+
+def test_modules_beside_a_notebook_come_first(tmp_path):
+    """Even if the fork server has imported one of the same name."""
+    (tmp_path / "helpers.py").write_text("NAME = 'theirs'")
+    (tmp_path / "utils.py").write_text("NAME = 'utils'")
+    source = "import helpers, utils; print(helpers.NAME, utils.NAME)"
+    notebook = write_notebook(tmp_path / "a.ipynb", source)
+    execute(notebook, tmp_path / "out.ipynb")
+    assert read_texts(tmp_path / "out.ipynb") == ["theirs utils\n"]
+
+
+def test_what_other_processes_print_is_stored(tmp_path):
+    source = "import os; os.system('echo out; echo err >&2'); os.write(1, b'raw')"
+    notebook = write_notebook(tmp_path / "a.ipynb", f"{source};", "print('next')")
+    execute(notebook, tmp_path / "out.ipynb")
+    first, second = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    texts = {each.name: each.text for each in first.outputs}
+    assert texts == {"stdout": "out\nraw", "stderr": "err\n"}
+    assert [each.text for each in second.outputs] == ["next\n"]
 
 
 # ---- how it is executed ----
@@ -294,16 +321,19 @@ def test_products_of_matrices_use_one_thread(tmp_path, monkeypatch):
     assert read_texts(tmp_path / "out.ipynb") == ["1\n"]
 
 
-def test_a_point_draws_no_pictures_and_uses_one_core(tmp_path, monkeypatch):
+def test_one_of_several_notebooks_uses_one_core_and_pictures_can_be_left_out(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
     picture = new_code_cell("print('drawn')", metadata={"tags": ["picture"]})
     cores = "import numba; print(numba.config.NUMBA_NUM_THREADS)"
     notebook = write_notebook(tmp_path / "a.ipynb", picture, cores)
-    for is_point, texts in (
-        (False, ["drawn\n", "2\n"]),
-        (True, [notebooks.LEFT_OUT, "1\n"]),
+    for options, texts in (
+        ({}, ["drawn\n", "2\n"]),
+        ({"is_alone": False}, ["drawn\n", "1\n"]),
+        ({"has_pictures": False}, [notebooks.LEFT_OUT, "2\n"]),
     ):
-        execute(notebook, tmp_path / "out.ipynb", is_point=is_point)
+        execute(notebook, tmp_path / "out.ipynb", **options)
         assert read_texts(tmp_path / "out.ipynb") == texts
 
 
@@ -378,6 +408,10 @@ def test_committed_parameters_are_the_defaults(path):
         defaults["run_dir"] = "runs/default"
     for name, found in declared.items():
         default = defaults[name]
-        assert found["inferred_type_name"] == type(default).__name__
+        # A slope is a float, too, but 1 is the original's.
+        kind = float if name == "relu_grad_inactive" else type(default)
+        assert found["inferred_type_name"] == kind.__name__
         assert repr(ast.literal_eval(found["default"])) == repr(default)
         assert found["help"]
+        if path.stem[:2].isdigit():
+            assert describe_range(name) in found["help"]

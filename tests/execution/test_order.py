@@ -43,6 +43,7 @@ from pipeline.sweeps.execution import run_sweep
 from pipeline.sweeps.sweep import prepare_sweep
 
 source, *folders = sys.argv[1:]
+Path(folders[1]).mkdir()
 for count in (40, 30):
     values = {"source": source, "num_samples": count, "num_validation": 10, "epochs": 1}
     runs.run(parameters.from_values(values), folders[0], force=True)

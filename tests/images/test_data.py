@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import InvalidInput
 from pipeline.images import data
 from pipeline.images.data import DIGITS, Classes
-from pipeline.results.stage_folder import LabFolder
+from pipeline.results.stage_folder import StageFolder
 
 
 def test_the_samples_test_set_is_mnists():
@@ -102,7 +102,7 @@ def test_the_digest_of_data_is_over_all_six_arrays_and_no_source(small_source):
 
 
 def test_data_npz_holds_the_data_and_names_that_are_no_digits(small_source, tmp_path):
-    folder = LabFolder(tmp_path / "run")
+    folder = StageFolder(tmp_path)
     for classes in (DIGITS, Classes(["cat", "hippopotamus"])):
         split = replace(data.split_source(str(small_source[0]), 40, 5), classes=classes)
         folder.write_data(split)

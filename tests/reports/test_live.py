@@ -22,7 +22,7 @@ from pipeline.paths import NOTEBOOKS
 from pipeline.records import RunRecord
 from pipeline.reports import live
 from pipeline.results.model import Model
-from pipeline.results.stage_folder import LabFolder
+from pipeline.results.stage_folder import StageFolder
 from tests.commands import wait_for
 from tests.conftest import EPOCH, VALIDATED
 
@@ -316,7 +316,7 @@ def test_a_page_reads_as_python_does(run_node, sample):
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = LabFolder(tmp_path / "run")
+    folder = StageFolder(tmp_path)
     folder.write_data(data.split_source("sample", 40, 10))
     folder.write_model(ZEROS.weights, 255.0, [VALIDATED], folder.read_data())
     return folder

@@ -183,9 +183,13 @@ def test_a_report_shows_only_what_tagged_cells_display(tmp_path):
     html = new_output("display_data", {"text/html": "<b>table</b>"})
     tagged, other = make_code("print(5)", fold, html), make_code("6", fold)
     tagged.metadata["tags"] = ["report"]
-    outputs = page.render_tagged_outputs(new_notebook(cells=[other, tagged]))
-    assert list(outputs) == [tagged.id]
-    shown = parse(outputs[tagged.id])
+    heading = new_markdown_cell("## Found")
+    notebook = new_notebook(cells=[other, heading, tagged])
+    outputs = page.render_tagged_outputs({"03_evaluate": notebook, "04": notebook})
+    assert list(outputs) == [tagged.id, f"04 {tagged.id}"]
+    above, html = outputs[tagged.id]
+    assert above == "Found"
+    shown = parse(html)
     assert shown.text.split() == ["5", "table"]
     assert not shown.select("details, code")
 

@@ -21,7 +21,7 @@ RATE = 0.0049
 def folder(small_source, tmp_path, monkeypatch):
     """A folder of a run in progress, whose checkpoint is saved after every epoch."""
     monkeypatch.setattr(checkpoints, "SECONDS", 0)
-    folder = StageFolder(tmp_path / "run")
+    folder = StageFolder(tmp_path)
     folder.write_data(data.split_source(str(small_source[0]), 40, 10))
     return folder
 
@@ -73,7 +73,7 @@ def test_another_training_begins_with_its_own_weights(folder, record, name):
 def test_a_notebook_that_runs_alone_neither_saves_nor_continues(folder, record):
     weights, generators = save(folder, record)
     content = folder.checkpoint_path.read_bytes()
-    alone = LabFolder(folder.path)
+    alone = LabFolder(folder.path, {}, [])
     assert begin(alone)[1:3] == ([], 0.1)
     Checkpoints(alone).save_when_due(weights, [EPOCH, EPOCH], RATE, *generators)
     assert folder.checkpoint_path.read_bytes() == content

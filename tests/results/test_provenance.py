@@ -11,33 +11,29 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-import helpers
-from pipeline.digests import CODE, TRAINING_CODE
+from pipeline import digests
+from pipeline.digests import find_modules
 from pipeline.errors import InvalidInput
 from pipeline.images import data
 from pipeline.parameters import Parameters
 from pipeline.paths import ROOT
 from pipeline.records import RunRecord, Status
 from pipeline.results import provenance
-from pipeline.results.provenance import PACKAGES
+from pipeline.results.provenance import PACKAGES, collect_code, select_code
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import (
     DATA,
-    EVALUATION,
     EXECUTED_NOTEBOOKS,
     MODEL,
     PREPARATION,
+    STAGES,
     TRAINING,
 )
 
-# Modules that the notebooks of a run import, but that have no part in its results.
-INERT = """__init__ errors parameters paths records statistics
-images/__init__ network/__init__
-reports/__init__ results/__init__ network/published network/formats reports/answers
-reports/plots reports/tiles results/files results/model results/provenance
-results/run_folder results/stage_folder results/stages"""
 # Keras and Pillow are recorded only for a run whose source they load.
 WITHOUT_PART = {"digits-by-hand", "keras", "pillow"}
+# Packages that check, lock and show, but compute nothing.
+WITHOUT_PART |= {"filelock", "pandas", "pydantic", "scipy"}
 
 
 def find_imports(path):
@@ -67,19 +63,45 @@ for path in sys.argv[1:]:
 """
 
 
-def test_the_lists_have_every_module_that_the_notebooks_import():
-    paths = [stage.notebook for stage in (PREPARATION, TRAINING, EVALUATION)]
-    command = [sys.executable, "-c", IMPORTED, *paths]
+def list_imported(stage):
+    """Return the files of the project that a fresh process imports for a notebook."""
+    command = [sys.executable, "-c", IMPORTED, stage.notebook]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    _, training, evaluation = done.stdout.splitlines()
-    for line, code in ((training, TRAINING_CODE), (evaluation, CODE)):
-        names = {path.removeprefix(f"{ROOT}/") for path in line.split()}
-        assert names - {f"pipeline/{name}.py" for name in INERT.split()} == set(code)
+    return {path.removeprefix(f"{ROOT}/") for path in done.stdout.split()}
 
 
-def test_the_lists_have_every_package_that_these_modules_import():
+def test_the_inputs_have_every_file_that_a_notebook_imports_except_what_only_draws():
+    for stage in STAGES:
+        followed = set(find_modules(stage.notebook).values())
+        inputs = select_code(collect_code([stage]))
+        drawing = {name for name in followed if name.startswith("pipeline/reports/")}
+        assert followed - drawing == set(inputs)
+        for name in list_imported(stage) - followed:  # through reports/ alone
+            module = name.removesuffix(".py").replace("/", ".")
+            files = followed - drawing
+            assert not [f for f in files if module in find_imports(ROOT / f)], module
+
+
+def test_a_constant_in_any_of_these_files_is_a_change_and_a_docstring_is_none(
+    monkeypatch,
+):
+    before = collect_code()
+    read_code = digests.read_code
+    for name in before:
+        _, _, file = name.partition(" ")
+        for text, changed in (("ADDED = 1", [name]), ("# a comment", [])):
+
+            def read_and_add(path, added=text, file=file):
+                return read_code(path) + (added if path == ROOT / file else "")
+
+            monkeypatch.setattr(digests, "read_code", read_and_add)
+            now = collect_code()
+            assert [each for each in now if now[each] != before[each]] == changed
+
+
+def test_the_versions_have_every_package_that_these_files_import():
     distributions = metadata.packages_distributions()
-    paths = [ROOT / name for name in CODE]
+    paths = [ROOT / name for name in select_code(collect_code())]
     names = {name.split(".")[0] for path in paths for name in find_imports(path)}
     packages = {each.lower() for name in names for each in distributions.get(name, ())}
     # Only Numba imports llvmlite.
@@ -211,16 +233,3 @@ def test_an_import_of_another_file_is_refused(monkeypatch, tmp_path, line):
     name = re.search(r"(settings|\.|pipeline|scipy|statistics)", line)[1]
     with pytest.raises(InvalidInput, match=f"imports {re.escape(name)}, "):
         provenance.check_helpers()
-
-
-def test_a_kernel_with_an_older_or_another_helpers_is_told(monkeypatch, tmp_path):
-    provenance.check_imported_helpers()
-    write(monkeypatch, tmp_path, f"# a comment\n{TEXT}")
-    with pytest.raises(InvalidInput, match="was imported from "):
-        provenance.check_imported_helpers()
-    (tmp_path / "link").symlink_to(tmp_path)
-    monkeypatch.setattr(helpers, "__file__", str(tmp_path / "link" / "helpers.py"))
-    provenance.check_imported_helpers()
-    write(monkeypatch, tmp_path, TEXT + "x = 1")
-    with pytest.raises(InvalidInput, match="Restart the kernel"):
-        provenance.check_imported_helpers()

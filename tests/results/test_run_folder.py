@@ -18,7 +18,7 @@ from pipeline.results.files import (
 )
 from pipeline.results.point_folder import PointFolder, open_run
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stage_folder import LabFolder
+from pipeline.results.stage_folder import StageFolder
 from pipeline.results.stages import RESULT_FILES, RUN_FILES, SWEEP
 from tests.conftest import EPOCH, VALIDATED
 
@@ -35,7 +35,9 @@ def images(small_source):
 @pytest.fixture
 def folder(tmp_path, images):
     """A folder with what the three stages write."""
-    folder = LabFolder(tmp_path / "run")
+    folder = StageFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / LOCK).touch()
     folder.write_data(images)
     model = folder.write_model(WEIGHTS, 127.5, [VALIDATED], images)
     folder.write_metrics(model, VALIDATED | TESTED, ANSWERS)
@@ -81,12 +83,9 @@ STAGES = {
 
 
 @pytest.mark.parametrize(("count", "write"), STAGES.items())
-@pytest.mark.parametrize("has_run", [True, False])
-def test_a_stage_alone_leaves_a_run_as_it_is_and_deletes_what_was_made_from_less(
-    folder, images, capsys, count, write, has_run
+def test_a_stage_deletes_what_was_made_from_another_result(
+    folder, images, capsys, count, write
 ):
-    if has_run:
-        folder.write_record(make_record(folder))
     folder.report_path.write_bytes(GENERATOR)
     before = read_all(folder)
     capsys.readouterr()
@@ -95,27 +94,42 @@ def test_a_stage_alone_leaves_a_run_as_it_is_and_deletes_what_was_made_from_less
     other = replace(images, y_train=images.y_train[::-1].copy())
     write(folder, other, 255, ANSWERS[::-1])
     output = capsys.readouterr().out
-    if has_run:
-        assert read_all(folder) == before
-        assert output.count(f"not stored, because {folder.path} holds a run") == 2
-        assert output.count('set run_dir = "runs/lab" in') == 2
-    else:
-        assert read_all(folder).keys() == set(RESULT_FILES[:count])
-        assert output.splitlines() == [output.splitlines()[0]] * 2
-        assert output.endswith(" stored\n")
+    assert read_all(folder).keys() == set(RESULT_FILES[:count])
+    assert output.splitlines() == [output.splitlines()[0]] * 2
+    assert output.endswith(" stored\n")
 
 
-def test_a_stage_alone_replaces_no_file_that_it_has_not_made(folder, images):
-    (folder.path / LOCK).unlink()
-    before = read_all(folder)
-    with pytest.raises(InvalidInput, match="not a folder of this project"):
-        folder.write_data(replace(images, y_train=images.y_train[::-1].copy()))
-    assert read_all(folder) == before
-    for path in folder.path.iterdir():
-        if path.name != "data.npz":
-            path.unlink()
-    folder.write_model(WEIGHTS, 127.5, [VALIDATED], images)
-    assert folder.model_path.exists()
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("f1", True),
+        ("f1", np.True_),
+        ("f1", "0.5"),
+        ("f1", float("nan")),
+        ("f1", None),
+        ("my metric", 1),
+        ("seed", 1),
+        ("error", 1),
+        ("weights_sha256", 1),
+        ("balanced_accuracy", 85.2),
+    ],
+)
+def test_a_metric_that_cannot_be_stored_is_refused_by_name(folder, name, value):
+    metrics = VALIDATED | TESTED | {name: value}
+    with pytest.raises(InvalidInput, match=name):
+        folder.write_metrics(folder.read_model(), metrics, ANSWERS)
+
+
+def test_any_other_finite_number_is_stored(folder):
+    others = {"f1": np.float32(0.5), "count": np.int64(3), "balanced_accuracy": 1}
+    folder.write_metrics(folder.read_model(), VALIDATED | TESTED | others, ANSWERS)
+    assert folder.read_metrics().model_extra == others
+
+
+@pytest.mark.parametrize("name", ["mine.json", "metrics.json", "report.html"])
+def test_a_file_that_no_stage_may_write_is_refused(folder, name):
+    with pytest.raises(InvalidInput, match=name):
+        folder.write(name, "text")
 
 
 def test_results_are_not_written_beside_what_they_were_not_made_from(folder, images):
@@ -153,7 +167,7 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, k
 
 
 def test_a_folder_without_a_record_says_what_it_holds(folder):
-    with pytest.raises(InvalidFile, match="notebooks that ran alone"):
+    with pytest.raises(InvalidFile, match="neither a run nor a sweep"):
         folder.read_record()
     (folder.path / SWEEP).touch()
     with pytest.raises(InvalidFile, match="one of its points"):
@@ -205,10 +219,11 @@ def test_clear_removes_the_files_of_a_run_and_no_others(folder):
 def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(
     tmp_path, names, harmless, problem
 ):
-    folder = tmp_path / "a" / "b"
+    folder = tmp_path / "a"
     check_folder(folder, SWEEP, harmless)  # it is new
+    folder.mkdir()
     for name in names:
-        atomic_write(folder / name, b"mine")
+        (folder / name).touch()
     if not problem:
         check_folder(folder, SWEEP, harmless)
         return
@@ -217,9 +232,9 @@ def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    atomic_write(tmp_path / "a" / "b", b"old")
+    atomic_write(tmp_path / "b", b"old")
     interrupted = mock.Mock(side_effect=KeyboardInterrupt)
     monkeypatch.setattr("pathlib.Path.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        atomic_write(tmp_path / "a" / "b", b"new")
-    assert [path.read_bytes() for path in (tmp_path / "a").iterdir()] == [b"old"]
+        atomic_write(tmp_path / "b", b"new")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

@@ -195,7 +195,7 @@ def test_committed_definitions_are_sweeps_and_their_results_are_theirs(path):
             end(sweep.points[name], value, definition.select, others)
     table = make_table(sweep).set_index("id", drop=False)
     for column in ("status", "configuration"):
-        assert table[column].equals(results[column])
+        assert list(table[column]) == list(results[column])
     best = rank_configurations(table, definition).iloc[0]
     tested = results["test_accuracy"].dropna()
     assert set(find_points(table, best)) == set(tested.index)

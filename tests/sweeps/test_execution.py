@@ -216,31 +216,6 @@ def test_a_sweep_is_evaluated_on_the_images_that_it_began_with(
     source.write_bytes(content)
 
 
-def test_a_sweep_goes_on_without_its_source(small_source, tmp_path, pipeline):
-    """Its folder has a copy of the images, which is not used if it was altered."""
-    source, _ = small_source
-    content = {"base": QUICK | {"source": str(source), "num_validation": 10}}
-    content |= {"grid": {"num_samples": [20, 40]}}
-    file, out = write(tmp_path / "s.yaml", **content, seeds=2), tmp_path / "out"
-    assert pipeline("sweep", file, "--sweep-dir", out).returncode == 0
-    other = shutil.copytree(out, tmp_path / "other")
-    source.unlink()
-    write(file, **content, seeds=3)
-    done = pipeline("sweep", file, "--sweep-dir", out)
-    assert "6 points: 4 ended, 2 to run" in done.stdout
-    assert "evaluating 1 point" in done.stdout
-    done = pipeline("verify", out)
-    assert done.stdout.count("Reproduced: all ") == 3
-    page = tmp_path / "page.html"
-    done = pipeline("compare", out, other, "--output", page)
-    assert "identical" in done.stdout
-    (out / "data.npz").write_bytes((out / "data.npz").read_bytes() + b" ")
-    for command in ("verify", out), ("sweep", file, "--sweep-dir", out):
-        refused = pipeline(*command)
-        assert refused.returncode > 0
-        assert "data.npz is missing or altered" in refused.stdout + refused.stderr
-
-
 def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     for grid in ({"num_samples": [20, 10**5]}, {"hidden_size": [5, 10**9]}):
         file = write(tmp_path / "s.yaml", grid=grid)
