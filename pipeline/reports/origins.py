@@ -41,8 +41,8 @@ To check the results, get the project from where you got this folder, at the com
 
 The second command trains and evaluates again, and compares metrics, weights and
 answers. Its last line begins with "Reproduced" if all are equal. {record} has the
-parameters, and says how long the run took. The command takes the images from their
-source or, if that is missing, from data.npz.
+parameters, and says how long the run took. The images come from their source or, if a
+run's source is missing, from its data.npz.
 
 Licences: the code MIT; MNIST Creative Commons Attribution-ShareAlike 3.0 (Yann LeCun,
 Corinna Cortes); Fashion-MNIST MIT (Zalando SE). Other images: as their author says.
@@ -67,7 +67,6 @@ SWEEP_README = README.format(
     files="""\
 report.html     the sweep as one page; begin here
 results.csv     a row for each point: parameters, metrics, time, error
-data.npz        a copy of the images, if they are your own
 helpers.py.txt  the code of the network
 sweep.ipynb     the notebook of the page, as it was executed
 sweep.json      the definition, the inputs, and what was evaluated on test images
