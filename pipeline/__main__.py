@@ -15,7 +15,6 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -137,24 +136,21 @@ class StandardStream(io.TextIOWrapper):
         super().__init__(binary, errors="backslashreplace", line_buffering=True)
 
     def write(self, text: str) -> int:
-        with self._handle_refusal():
+        try:
             super().write(text)
+        except OSError as error:
+            self._handle(error)
         return len(text)
 
     def flush(self) -> None:
-        with self._handle_refusal():
-            super().flush()
-
-    @contextlib.contextmanager
-    def _handle_refusal(self) -> Iterator[None]:
         try:
-            yield
-        except BrokenPipeError:
-            self._fall_silent()
+            super().flush()
         except OSError as error:
-            end_at_once(f"Error: the output cannot be written: {error.strerror}", 1)
+            self._handle(error)
 
-    def _fall_silent(self) -> None:
+    def _handle(self, error: OSError) -> None:
+        if not isinstance(error, BrokenPipeError):
+            end_at_once(f"Error: the output cannot be written: {error.strerror}", 1)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)

@@ -12,7 +12,6 @@ import numpy as np
 
 from pipeline.digests import digest_arrays
 from pipeline.errors import InvalidInput
-from pipeline.images import pictures
 from pipeline.images.arrays import Arrays, Layout, read_arrays, to_npz
 from pipeline.parameters import KERAS_SOURCES, NAMED_SOURCES, SOURCES
 from pipeline.paths import NOTEBOOKS, resolve_source
@@ -155,6 +154,9 @@ def load_source(source: str) -> Data:
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
     elif path.is_dir():
+        # This imports Pillow, which takes 0.05 s; most sources are no folders.
+        from pipeline.images import pictures
+
         folder = pictures.read_folder(path)
         arrays = folder.arrays
         own = {"warnings": folder.warnings, "samples": folder.samples}

@@ -81,23 +81,20 @@ def collect_inputs(
     inputs = collect_code(importing)
     if HELPERS_INPUT in inputs:
         inputs[HELPERS_INPUT] = remember_helpers()
-    source_packages = list_packages(images.source) if images else ()
-    versions = {
-        name: importlib.metadata.version(name) for name in (*PACKAGES, *source_packages)
-    }
+    for stage in stages:
+        inputs[f"cells {stage.name}"] = digest_cells(stage.notebook)
+    packages = list(PACKAGES)
+    if images:
+        packages += list_packages(images.source)
+        for name, digest in images.source_sha256.items():
+            inputs[f"array {name}"] = digest
+    for name in packages:
+        inputs[f"version {name}"] = importlib.metadata.version(name)
     if inputs.get(HELPERS_INPUT, HELPERS_SHA256) != HELPERS_SHA256:
         # The published one gives the same bits with each Python. Another one may not:
         # for instance, the builtin sum adds floats more exactly from 3.12 on.
         major, minor, *_ = sys.version_info
-        versions["python"] = f"{major}.{minor}"
-    groups = {
-        "array": images.source_sha256 if images else {},
-        "cells": {stage.name: digest_cells(stage.notebook) for stage in stages},
-        "version": versions,
-    }
-    for group, values in groups.items():
-        for name, value in values.items():
-            inputs[f"{group} {name}"] = value
+        inputs["version python"] = f"{major}.{minor}"
     return inputs
 
 
