@@ -214,16 +214,17 @@ def make_run_page(run_dir: str) -> Path:
 
 
 @main.command("compare")
-@click.argument("run_dirs", nargs=2, type=FOLDER, metavar="RUN_DIR RUN_DIR")
+@click.argument("first", type=FOLDER, metavar="RUN_DIR")
+@click.argument("second", type=FOLDER, metavar="OTHER_RUN_DIR")
 @click.option(
     "--output", type=PAGE, help="The page to write. Default: in runs/reports."
 )
-def command_compare(run_dirs: tuple[str, ...], output: Path | None) -> None:
+def command_compare(first: str, second: str, output: Path | None) -> None:
     """Compare two runs, points or sweeps, and say which is better."""
     from pipeline.results.provenance import check_helpers
 
     check_helpers()  # has to come before `comparison` imports helpers.py
     from pipeline import comparison
 
-    folders = [from_current_folder(path) for path in run_dirs]
+    folders = [from_current_folder(first), from_current_folder(second)]
     echo_path("report", comparison.write_comparison(folders, output))

@@ -14,7 +14,6 @@ from papermill.parameterize import parameterize_notebook
 from playwright.sync_api import expect
 
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.results.files import atomic_write
 from tests import pages
 from tests.commands import wait_for
 from tests.lesson.test_small_network import ON_PAPER
@@ -74,7 +73,8 @@ def page(browser, runs, tmp_path_factory):
     count = write_notebook(folder / "explore.ipynb", runs / "default")
     (folder / ".jupyter").symlink_to(ROOT / ".jupyter")
     quiet = b'{"fetchNews": "false", "checkForUpdates": false}'
-    atomic_write(settings / SETTINGS, quiet)
+    (settings / SETTINGS).parent.mkdir(parents=True)
+    (settings / SETTINGS).write_bytes(quiet)
     names = "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR"
     environment = {name: f"{settings}/{name}" for name in (*names, "IPYTHONDIR")}
     environment["JUPYTERLAB_SETTINGS_DIR"] = str(settings)

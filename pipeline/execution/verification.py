@@ -2,11 +2,13 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from loky import cpu_count
 
+from pipeline.engine.process import open_thread_pool
 from pipeline.errors import CommandFailed, PipelineError
 from pipeline.execution.runs import execute_stages
 from pipeline.images.data import is_available, load_source
@@ -34,7 +36,7 @@ Results = dict[str, Any]  # metrics and digests by name
 
 
 def verify_each(run_dirs: Sequence[str]) -> None:
-    """Verify runs or points of a sweep, and log the results of each.
+    """Verify runs or points of a sweep, one on each core, and log the results of each.
 
     If there is only one folder, this function raises the errors of `verify`. If there
     are several, all are verified. Then CommandFailed is raised if any of them was not
@@ -44,22 +46,34 @@ def verify_each(run_dirs: Sequence[str]) -> None:
         verify(run_dirs[0])
         return
     count = 0
-    for run_dir in run_dirs:
-        log.info(run_dir)
-        try:
-            verify(run_dir)
-        except PipelineError as error:
-            log.info(str(error))
-            count += 1
+    with open_thread_pool(cpu_count()) as threads:
+        for lines, is_reproduced in threads.map(_verify_beside_others, run_dirs):
+            log.info("\n".join(lines))
+            count += not is_reproduced
     if count:
         which = f"{count} of the {len(run_dirs)} points"
         raise CommandFailed(f"{which} are not reproduced, or cannot be run.")
 
 
-def verify(run_dir: str) -> None:
+def _verify_beside_others(run_dir: str) -> tuple[list[str], bool]:
+    """Verify a run, and return what is to be logged, and whether it is reproduced."""
+    lines = [run_dir]
+    try:
+        verify(run_dir, lines.append, is_alone=False)
+    except PipelineError as error:
+        return [*lines, str(error)], False
+    return lines, True
+
+
+def verify(
+    run_dir: str, say: Callable[[str], None] = log.info, *, is_alone: bool = True
+) -> None:
     """Repeat a finished run or point, and compare its results with the stored ones.
 
-    The run is repeated in a temporary folder. Each result gets a line in the log.
+    The run is repeated in a temporary folder. Each result gets a line.
+
+    say: what gets the lines.
+    is_alone: whether no other run is verified at the same time.
 
     Raises InvalidInput if the folder has no finished run, if the run was trained with
     another helpers.py, or if there are no images. Raises
@@ -72,7 +86,7 @@ def verify(run_dir: str) -> None:
     altered = folder.list_altered(record)
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
-        inputs = repeat(folder, record, again)
+        inputs = repeat(folder, record, again, is_alone)
         repeated = again.digest()
         both = [name for name in folder.digest() if name in repeated]
         unaltered = [name for name in both if name not in altered]
@@ -95,25 +109,27 @@ def verify(run_dir: str) -> None:
     for name in names:
         value = before.get(name, "not measured")
         verdict = describe_match(value, after.get(name, "not measured"), is_close)
-        log.info(f"  {name:25} {value}  {verdict}")
+        say(f"  {name:25} {value}  {verdict}")
     for name in altered:
         verdict = describe_match(record.outputs[name], repeated.get(name))
-        log.info(f"  {name} was removed or altered. The digest in run.json: {verdict}")
+        say(f"  {name} was removed or altered. The digest in run.json: {verdict}")
     different += altered  # even if the repetition equals the digest in run.json
     if not different:
-        log.info(f"Reproduced: all {len(names)} metrics and digests are equal.")
+        say(f"Reproduced: all {len(names)} metrics and digests are equal.")
         return
-    log_circumstances(record, inputs)
+    say_circumstances(record, inputs, say)
     if not is_close:
         raise CommandFailed(f"{run_dir} is not reproduced: {', '.join(different)}.")
-    log.info(
+    say(
         f"Reproduced but for the last digits: metrics and weights are equal to within "
         f"{TOLERANCE:g}. Another BLAS or processor rounds products of matrices "
         "differently."
     )
 
 
-def repeat(folder: RunFolder, record: RunRecord, again: RunFolder) -> dict[str, str]:
+def repeat(
+    folder: RunFolder, record: RunRecord, again: RunFolder, is_alone: bool
+) -> dict[str, str]:
     """Repeat a run in another folder, and return the inputs of the repetition.
 
     If the source of the images is missing, the images are those of data.npz.
@@ -130,7 +146,14 @@ def repeat(folder: RunFolder, record: RunRecord, again: RunFolder) -> dict[str, 
     if stages.METRICS in record.outputs:
         executed += LATER_STAGES
     inputs = provenance.collect_inputs(images)
-    execute_stages(again, record.replace(inputs=inputs), executed, data_file=data_file)
+    execute_stages(
+        again,
+        record.replace(inputs=inputs),
+        executed,
+        data_file=data_file,
+        label="" if is_alone else None,
+        is_alone=is_alone,
+    )
     return inputs
 
 
@@ -143,14 +166,16 @@ def describe_match(before: object, after: object, is_close: bool = False) -> str
     return f"NOT equal: {after}"
 
 
-def log_circumstances(record: RunRecord, inputs: dict[str, str]) -> None:
-    """Log where a run was made, and which of its inputs have changed since."""
-    log.info(f"The run was made {describe_origins([record.origin])}.")
+def say_circumstances(
+    record: RunRecord, inputs: dict[str, str], say: Callable[[str], None]
+) -> None:
+    """Say where a run was made, and which of its inputs have changed since."""
+    say(f"The run was made {describe_origins([record.origin])}.")
     # An input that was not recorded, as one of an evaluation, has not changed.
     recorded = {name: inputs[name] for name in inputs if name in record.inputs}
     now = record.replace(inputs=recorded)
     for change in provenance.list_changes(record, now):
-        log.info(f"What has changed since: {change}")
+        say(f"What has changed since: {change}")
 
 
 def read_results(folder: RunFolder, names: Sequence[str]) -> Results:

@@ -5,6 +5,7 @@ A configuration consists of all points that differ only in their seeds.
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.errors import InvalidInput
 from pipeline.parameters import Parameters
 from pipeline.sweep_records import SweepDefinition
 
+MAX_POINTS = 10_000
 ENTRIES = "base, grid, points, seeds and select"
 
 
@@ -49,7 +51,10 @@ def read_definition(source: Path | Mapping[str, Any]) -> SweepDefinition:
 def _describe_error(error: Any) -> str:
     """Return a line with the entry, its value and the message of a pydantic error."""
     place = ".".join(map(str, error["loc"])) or "the file"
-    return f"{place} is {error['input']!r}: {error['msg']}"
+    text = f"{place} is {error['input']!r}: {error['msg']}"
+    if place == "select":
+        text += ". Other metrics are measured only for the selected points"
+    return text
 
 
 def _check_seeds(sweep: SweepDefinition) -> None:
@@ -62,9 +67,16 @@ def _check_seeds(sweep: SweepDefinition) -> None:
 def list_points(sweep: SweepDefinition) -> list[Parameters]:
     """Return the parameters of all points of a sweep, without duplicates.
 
-    Raises InvalidInput if a value cannot be used, or if the points have several sources
-    of images.
+    Raises InvalidInput if a value cannot be used, if there are too many points, or if
+    the points have several sources of images.
     """
+    count = len(sweep.points)
+    if sweep.grid or not count:
+        count += prod(map(len, sweep.grid.values()))
+    count *= max(len(sweep.seeds), 1)
+    if count > MAX_POINTS:
+        problem = f"The sweep has {count:,} points, which is more than {MAX_POINTS:,}"
+        raise InvalidInput(f"{problem}. Take values or seeds out of it.")
     found = _list_combinations(sweep)
     checked = [parameters.from_values(sweep.base | values) for values in found]
     needs_validation = sweep.select.startswith("validation")

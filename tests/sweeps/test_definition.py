@@ -1,7 +1,10 @@
 """What a sweep's file means: points, configurations, and how these rank."""
 
+import re
+
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.errors import InvalidInput
 from pipeline.paths import NOTEBOOKS
@@ -43,6 +46,23 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path):
     assert rates == [0.001, 0.002]
 
 
+def test_more_points_than_a_sweep_may_have_are_refused_before_they_are_listed():
+    names = ["hidden_size", "epochs", "batch_size", "num_samples", "num_validation"]
+    sizes = {name: list(range(1, 101)) for name in names}
+    huge = read_definition({"name": "a", "grid": sizes, "seeds": 100})
+    with pytest.raises(InvalidInput, match="1,000,000,000,000 points, .* 10,000"):
+        list_points(huge)
+    points = [{"epochs": count} for count in range(1, 10_001)]
+    assert len(list_points(read_definition({"name": "a", "points": points}))) == 10_000
+
+
+def test_the_sweeps_of_the_guide_are_sweeps():
+    guide = (NOTEBOOKS / "sweeps" / "README.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", guide, re.S)
+    counts = [len(list_points(read_definition(YAML().load(each)))) for each in blocks]
+    assert counts == [15, 20, 20]
+
+
 NAMES = ["name", "base", "grid", "points", "seeds", "select"]
 
 
@@ -65,7 +85,7 @@ NAMES = ["name", "base", "grid", "points", "seeds", "select"]
         ("name: a\ngrid: {seed: [3]}", "seeds: [1, 2]"),
         ("name: a\npoints: [{epochs: 3}, {seed: 3}]", "seeds: [1, 2]"),
         ("name: a\nrandom: 5", "random is 5: Extra inputs are not permitted"),
-        ("name: a\nselect: test_accuracy", "Input should be 'train_error'"),
+        ("name: a\nselect: f1", "'train_error'"),
     ],
 )
 def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, name):

@@ -32,24 +32,24 @@ EVALUATED = TRAINED | {"03_evaluate.ipynb", "answers.npz", "metrics.json"}
 
 def test_the_log_of_a_sweep_says_how_far_it_is_and_what_comes_out(runs):
     log = (runs / "small.log").read_text()
-    assert re.match(r"4 points: 0 ended, 4 to run\n\[1/4\] \d\d:\d\d:\d\d ", log)
+    assert re.match(r"10 points: 0 ended, 10 to run\n\[1/10\] \d\d:\d\d:\d\d ", log)
     assert re.search(
-        "\nselected: .* 76.85 %, mean of 2 seeds: learning_rate 0.005\n", log
+        "\nselected: .* 85.18 %, mean of 5 seeds: relu_grad_inactive 0\n", log
     )
-    assert "\nevaluating 2 points on the test images\n" in log
-    assert "\nits test accuracy: 76.16 %, mean of 2 seeds\n" in log
+    assert "\nevaluating 5 points on the test images\n" in log
+    assert "\nits test accuracy: 84.75 %, mean of 5 seeds\n" in log
     assert "\nwriting the report\n" in log
 
 
 def test_the_selected_configuration_alone_meets_the_test_images(runs):
     for path in (runs / "small").glob("*/run.json"):
-        rate = RunFolder(path.parent).read_record().parameters.learning_rate
+        slope = RunFolder(path.parent).read_record().parameters.relu_grad_inactive
         names = {each.name for each in path.parent.iterdir()} - {LOCK}
-        assert names == (EVALUATED if rate == 0.005 else TRAINED)
-    rows = list(csv.DictReader((runs / "small" / "results.csv").open()))
-    accuracies = [row["validation_accuracy"] for row in rows]
-    assert accuracies == ["0.756", "0.781", "0.777", "0.754"]
-    assert [bool(row["test_accuracy"]) for row in rows] == [True, True, False, False]
+        assert names == (TRAINED if slope else EVALUATED)
+    table = pd.read_csv(runs / "small" / "results.csv").groupby("relu_grad_inactive")
+    means = table["validation_accuracy"].mean()
+    assert list(means.round(4)) == [0.8518, 0.8046]  # as README says
+    assert list(table["test_accuracy"].count()) == [5, 0]
 
 
 def test_each_point_equals_a_run_of_its_parameters(tmp_path, pipeline):
@@ -254,16 +254,18 @@ def test_verify_takes_the_selected_points_of_a_sweep_that_has_ended(
     runs, tmp_path, pipeline
 ):
     out = shutil.copytree(runs / "small", tmp_path / "small")
-    first, second = selection.find_selected(str(out))
+    first, *others = selection.find_selected(str(out))
     history = out / Path(first).name / "history.json"
     history.write_bytes(history.read_bytes() + b"\n")
     done = pipeline("verify", out)
     assert done.returncode == 1
-    assert done.stdout.count("Reproduced: all ") == 1
-    assert {first, second} <= set(done.stdout.splitlines())
-    assert "1 of the 2 points are not reproduced" in done.stderr
+    assert done.stdout.count("Reproduced: all ") == 4
+    for run_dir in others:  # all lines of a point stand below its folder
+        lines = rf"^{run_dir}\n(  .*\n)*Reproduced: all 13 metrics"
+        assert re.search(lines, done.stdout, re.M)
+    assert "1 of the 5 points are not reproduced" in done.stderr
     (out / Path(first).name / "run.json").unlink()  # as if the sweep had not ended
     for command in ("verify", out), ("compare", runs / "default", out):
         refused = pipeline(*command)
         assert refused.returncode == 2
-        assert "only 3 of 4 points have finished" in refused.stderr
+        assert "only 9 of 10 points have finished" in refused.stderr

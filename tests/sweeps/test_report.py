@@ -36,29 +36,29 @@ def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
     """No other configuration has one."""
     folder = runs / "small"
     page = BeautifulSoup((folder / "report.html").read_text(), "html.parser")
-    assert page.h1.text == "Which learning_rate?"
+    assert page.h1.text == "Which relu_grad_inactive?"
     accuracy, selected = page.select(".lead strong")
-    assert accuracy.text.split() == ["76.16", "%"]
-    assert selected.text == "learning_rate 0.005"
+    assert accuracy.text.split() == ["84.75", "%"]
+    assert selected.text == "relu_grad_inactive 0"
     sentence = " ".join(page.select_one(".lead").text.split())
     for words in (
         "10,000 test images",
-        "95 % interval for other images is 75.31 to 76.99 %",
-        "the mean of 2 seeds from 75.44 % to 76.88 %",
+        "95 % interval for other images is ",
+        "the mean of 5 seeds from ",
         "best of 2 configurations by validation accuracy",
-        "points behind, and ranges over the seeds overlap: luck may have decided.",
+        "points behind, and no range over the seeds overlaps with that of the best.",
     ):
         assert words in sentence
     ranking = page.select_one("#ranking").find_next("table")
     rows = [[cell.text for cell in row.select("td")] for row in ranking.select("tr")]
-    assert ["0.01", "2", "76.55", "75.40 to 77.70"] in rows
+    assert ["1", "5", "80.46", "79.30 to 82.60"] in rows
     (panel,) = page.select(".report .panel")
-    assert "learning_rate 0.005" in panel["aria-label"]
+    assert "relu_grad_inactive 0" in panel["aria-label"]
     text = page.select_one(".report").text
     assert not any(path.parent.name in text for path in folder.glob("*/run.json"))
     link = page.find("a", string="results.csv")
     results = pd.read_csv(folder / link["href"])
-    assert results["test_accuracy"].notna().sum() == 2
+    assert results["test_accuracy"].notna().sum() == 5
     assert "at the edge: " not in page.text  # of two values
 
 
