@@ -160,7 +160,7 @@ def test_two_sweeps_are_judged_by_their_interval(pair, second, begin):
 
 def test_the_page_of_two_sweeps_has_their_mean_difference(runs, tmp_path, pipeline):
     """They have three and five seeds, of which they share two."""
-    definition = {"name": "a", "base": {"epochs": 20, "hidden_size": 4}}
+    definition = {"name": "a", "base": {"epochs": 20, "hidden_size": 5}}
     definition["base"]["relu_grad_inactive"] = 0
     file = tmp_path / "a.yaml"
     file.write_text(json.dumps(definition | {"seeds": [7, 1, 2]}))
@@ -182,8 +182,8 @@ def test_the_page_of_two_sweeps_has_their_mean_difference(runs, tmp_path, pipeli
     verdict = page.select_one(".verdict").text
     assert interval in verdict
     assert "2 seeds of both, without 4 that only one" in verdict
-    assert tables["name"] == {"hidden_size": ["4", "40"]}
-    assert page.h1.text == "hidden_size 4 or 40"
+    assert tables["name"] == {"hidden_size": ["5", "40"]}
+    assert page.h1.text == "hidden_size 5 or 40"
     copy = shutil.copytree(sweeps[0], tmp_path / "copy")
     compared = comparison.read_comparison([sweeps[0], str(copy)])
     assert "identical" in comparison.describe_verdict(compared)
