@@ -120,8 +120,9 @@ class ClusterTrainer(Trainer):
             time.sleep(0.5)
         if self.refused:  # which may need some time to leave
             # Other workers get points if the accepted ones leave.
-            options = {"workers": accepted, "allow_other_workers": True}
-            self.executor = self.client.get_executor(pure=False, **options)
+            self.executor = self.client.get_executor(
+                pure=False, workers=accepted, allow_other_workers=True
+            )
 
     def _list_accepted_workers(self) -> list[str]:
         present = self.client.scheduler_info(n_workers=-1)["workers"]

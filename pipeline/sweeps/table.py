@@ -55,8 +55,9 @@ def _make_row(point: Point) -> dict[str, object]:
     row |= {"status": str(point.status)} | values
     row |= {name: getattr(metrics, name, None) for name in TrainingMetrics.model_fields}
     row |= {name: getattr(tested, name, None) for name in TEST_METRICS}
-    row |= (tested and tested.model_extra) or {}
-    return row | {name: getattr(record, name, None) for name in TIMES}
+    row |= {name: getattr(record, name, None) for name in TIMES}
+    others = tested.model_extra if tested else None
+    return row | (others or {})
 
 
 def list_other_metrics(table: pd.DataFrame) -> list[str]:

@@ -162,6 +162,37 @@ def test_workers_that_cannot_train_are_named_once_and_others_train(dask, local, 
     assert read_results(out) == read_results(local / "out")
 
 
+class SixWorkers:
+    """A client of a cluster with six workers, of which only the last one can train.
+
+    A real client lists only five workers, too, unless it is asked for all.
+    """
+
+    addresses = tuple(f"tcp://h:{port}" for port in range(6))
+
+    def run(self, *_, **__):
+        return dict.fromkeys(self.addresses[:5], "differs in x")
+
+    def scheduler_info(self, n_workers=5):
+        listed = self.addresses[:n_workers] if n_workers >= 0 else self.addresses
+        return {"workers": dict.fromkeys(listed)}
+
+    def retire_workers(self, workers):
+        """Do nothing: a worker may leave late."""
+
+    def get_executor(self, **options):
+        executor = ThreadPoolExecutor(1)
+        executor.options = options
+        return executor
+
+
+def test_one_worker_of_six_gets_all_points():
+    trainer = cluster.ClusterTrainer(SixWorkers())
+    trainer.refuse_incompatible_workers(RunRecord(parameters=Parameters(), inputs={}))
+    trainer._wait_for_worker()
+    assert trainer.executor.options["workers"] == ["tcp://h:5"]
+
+
 def test_the_threads_of_a_worker_read_its_code_one_after_the_other(monkeypatch):
     """Python 3.11 may fail to parse code in two threads at once."""
     reading = threading.Lock()
