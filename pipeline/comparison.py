@@ -99,18 +99,19 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     shared = sides["A"].folders.keys() & sides["B"].folders.keys()
     networks = {}
     for letter, side in sides.items():
-        seed = min(shared or side.folders)  # of both sides or, if none, of this side
-        networks[letter] = side.folders[seed]
+        seeds = shared or side.folders.keys()
+        networks[letter] = side.folders[min(seeds)]
     answers = np.stack([folder.read_answers() for folder in networks.values()])
-    return Comparison(sides, networks, answers, data, len(folders) - count)
+    left_out = len(folders) - count
+    return Comparison(sides, networks, answers, data, left_out)
 
 
 def select_compared_runs(first: Side, second: Side) -> dict[str, Side]:
     """Return the sides A and B with the runs that are compared.
 
-    If both have at least two seeds in common, only these are compared. Two sweeps with
-    fewer common seeds are compared by all of their seeds. A run and a sweep are
-    compared by the seed of the run, and two runs always, whatever their seeds.
+    A run and a sweep are compared by the seed of the run. Two runs are compared
+    whatever their seeds, and so are two sweeps with fewer than two seeds in common. Two
+    other sweeps are compared by the seeds that they have in common.
 
     Raises InvalidInput if a run is compared with a sweep that lacks its seed.
     """

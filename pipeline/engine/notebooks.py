@@ -177,7 +177,7 @@ class _Execution:
             if not end["success"]:
                 nb_man.cell_exception(cell, index)
                 return  # the with statement of `execute` kills the process
-        self.process.end()
+        self.process.close_files()
 
     def _run_cell(self, client: Any, cell: Any, index: int) -> dict[str, Any]:
         """Run a cell, store its outputs in it, and return how it ended."""

@@ -129,7 +129,7 @@ class NotebookProcess:
         others = [name for name in self.code if loaded.get(name) != self.code[name]]
         if not others:
             return
-        if report["mistake"]:
+        if report["mistake"]:  # so no digests are reported
             problem = f"The code cannot be imported. {report['mistake']}"
             raise CommandFailed(f"{problem}. Correct this error.")
         problem = f"{', '.join(others)} changed after this command started"
@@ -169,7 +169,7 @@ class NotebookProcess:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
-    def end(self) -> None:
+    def close_files(self) -> None:
         """Tell the process that no cells follow, and wait until its files are closed.
 
         The process does not end by itself, but waits until `kill_and_wait` kills it.
@@ -218,17 +218,18 @@ def open_thread_pool(count: int) -> Iterator[ThreadPoolExecutor]:
     the threads end at once. A thread may be about to start another process, so the
     function repeats this until all threads have ended.
     """
-    threads = ThreadPoolExecutor(count, thread_name_prefix="notebook")
+    pool = ThreadPoolExecutor(count, thread_name_prefix="notebook")
     try:
-        yield threads
+        yield pool
     except BaseException:
-        wait_for_threads = partial(threads.shutdown, cancel_futures=True)
-        waiting = threading.Thread(target=wait_for_threads)
-        waiting.start()
-        while waiting.is_alive():
+        # `shutdown` waits for the pool's threads, so another thread calls it.
+        shutdown = partial(pool.shutdown, cancel_futures=True)
+        waiter = threading.Thread(target=shutdown)
+        waiter.start()
+        while waiter.is_alive():
             with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C
                 for process in running.copy():
                     process.kill()
-                waiting.join(0.02)
+                waiter.join(0.02)
         raise
-    threads.shutdown()
+    pool.shutdown()

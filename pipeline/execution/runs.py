@@ -148,7 +148,8 @@ def execute_run(
     started = time.monotonic()
     record = record.replace(origin=collect_origin(), outputs=trained)
     folder.write_record(record)
-    folder.clear((*trained, *TRAINED_PAGES) if trained else ())
+    kept = (*trained, *TRAINED_PAGES) if trained else ()
+    folder.clear(kept)
     atomic_write(folder.helpers_path, provenance.get_helpers(record.inputs))
     atomic_write(folder.path / README, origins.RUN_README.encode())
     try:

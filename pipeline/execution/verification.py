@@ -171,7 +171,7 @@ def say_circumstances(
 ) -> None:
     """Say where a run was made, and which of its inputs have changed since."""
     say(f"The run was made {describe_origins([record.origin])}.")
-    # An input that was not recorded, as one of an evaluation, has not changed.
+    # A point that was not evaluated has recorded no inputs of an evaluation.
     recorded = {name: inputs[name] for name in inputs if name in record.inputs}
     now = record.replace(inputs=recorded)
     for change in provenance.list_changes(record, now):

@@ -45,6 +45,8 @@ def check_folder(path: Path, forbidden: str, harmless: tuple[str, ...] = ()) -> 
 def list_foreign_files(path: Path, harmless: tuple[str, ...]) -> list[str]:
     """Return the names of files that neither this project nor an editor has written.
 
+    In a folder with a lock file, all files are this project's.
+
     harmless: see `check_folder`.
     """
     if not path.is_dir() or (path / LOCK).exists():

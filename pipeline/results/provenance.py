@@ -201,7 +201,7 @@ def _shorten(value: object) -> str:
 
 
 def describe_making(record: RunRecord) -> str:
-    """Return who has executed a run's notebooks, if no command has, and else ""."""
+    """Return how notebooks alone have made a run, or "" if a command has made it."""
     if not record.made_by:
         return ""
     others = []

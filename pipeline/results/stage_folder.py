@@ -163,10 +163,11 @@ class StageFolder(RunFolder):
     def _replace(self, stage: Stage, files: Mapping[Path, bytes]) -> None:
         if all(path.exists() and path.read_bytes() == files[path] for path in files):
             return
-        own = {path.name for path in files}
-        kept = {*list_files(list_earlier(stage)), *stage.files} - own
+        # Another file of the same stage is kept: a notebook may write one by one.
+        kept = {*list_files(list_earlier(stage)), *stage.files}
         outdated = [name for name in reversed(RESULT_FILES) if name not in kept]
-        for name in (stages.REPORT, *outdated):
+        replaced = [path.name for path in files]
+        for name in (stages.REPORT, *outdated, *reversed(replaced)):
             (self.path / name).unlink(missing_ok=True)
         for path, content in files.items():
             atomic_write(path, content)

@@ -118,8 +118,9 @@ class ClusterTrainer(Trainer):
             log.warning(f"The cluster has no worker. {advice}")
         while not (accepted := self._list_accepted_workers()):
             time.sleep(0.5)
-        if self.refused:  # which may need some time to leave
-            # Other workers get points if the accepted ones leave.
+        if self.refused:
+            # A refused worker may need some time to leave the cluster. Later workers
+            # may get points, too, if all that are accepted now leave.
             self.executor = self.client.get_executor(
                 pure=False, workers=accepted, allow_other_workers=True
             )
@@ -133,11 +134,11 @@ def check_scheduler(address: str) -> None:
     """Raise InvalidInput if no scheduler answers at the address within TIMEOUT."""
     try:
         options = Security().get_connection_args("client")
-        answer = asyncio.wait_for(connect(address, **options), TIMEOUT)
-        connection = asyncio.run(answer)
+        attempt = asyncio.wait_for(connect(address, **options), TIMEOUT)
+        connection = asyncio.run(attempt)
         connection.abort()  # only an answer was needed
     except (OSError, ValueError) as error:
-        reason = str(error) or "silence"
+        reason = str(error) or "silence"  # a time-out has no text
         problem = f"No Dask scheduler answers at {address!r} ({reason})"
         raise InvalidInput(f"{problem}. Start one with dask scheduler.") from None
 
@@ -177,7 +178,12 @@ def train_on_worker(point_dir: str, record: bytes, data: bytes) -> Trained | Ref
             ended, _ = train_point(RunFolder(temporary), begun, data)
         except CommandFailed as error:  # code was saved after the worker started
             return Refusal(address, f"has to be started again: {error}")
-        names = (TRAINING.executed_name, *TRAINING.files)
-        paths = [path for path in Path(temporary).iterdir() if path.name in names]
-        old, new = temporary.encode(), point_dir.encode()  # no array contains `old`
-        return ended, {path.name: path.read_bytes().replace(old, new) for path in paths}
+        files = {}
+        for path in Path(temporary).iterdir():
+            if path.name in (TRAINING.executed_name, *TRAINING.files):
+                # Only the notebook contains the path of the temporary folder.
+                content = path.read_bytes()
+                files[path.name] = content.replace(
+                    temporary.encode(), point_dir.encode()
+                )
+        return ended, files

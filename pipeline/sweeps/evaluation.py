@@ -73,10 +73,11 @@ def describe_evaluations(evaluated: Sequence[str], selected: str) -> list[str]:
     evaluated: the keys of all evaluated configurations, the oldest first.
     selected: the key of the selected configuration, or "".
     """
-    what = "configurations of this sweep, evaluated on the test images"
-    lines = [f"{what}: {len(evaluated)}"]
+    count = len(evaluated)
+    lines = [f"configurations of this sweep, evaluated on the test images: {count}"]
     if selected in evaluated:
-        which = f"The selected one was number {evaluated.index(selected) + 1}"
-        lines.append(f"{which}; only number 1 met images new to this sweep.")
+        place = evaluated.index(selected) + 1
+        lines.append(f"The selected one was number {place} of them.")
+        lines.append("Only for number 1 were these test images new to this sweep.")
     lines.append("Other sweeps and runs are not counted.")
     return lines

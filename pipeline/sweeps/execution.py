@@ -192,29 +192,29 @@ def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, boo
 
     Return the table of all points, and whether any point had to be evaluated.
     """
-    found = make_table(sweep)
-    best, reason = selection.select_configuration(found, sweep.record)
-    if best is None or reason:
+    points = make_table(sweep)
+    best, reason = selection.select_configuration(points, sweep.record)
+    if best is None or reason:  # there is at most a best configuration so far
         log.info(reason)
-        return found, False
+        return points, False
     metric = sweep.record.select
-    seeds, names = table.describe_seeds(best), table.find_varied(found)
-    values = table.describe_values(best, names)
+    seeds = table.describe_seeds(best)
+    values = table.describe_values(best, table.find_varied(points))
     mean = format_result(metric, best["mean"], table.count_images(best, metric))
     log.info(f"selected: {metric} {mean}{seeds}: {values}")
-    chosen = selection.find_points(found, best)
-    selected = [sweep.points[name] for name in chosen]
-    left = [point for point in selected if not evaluation.is_evaluated(point)]
-    if left:
-        count = table.format_count(len(left), "point")
+    ids = selection.find_points(points, best)
+    selected = [sweep.points[name] for name in ids]
+    remaining = [point for point in selected if not evaluation.is_evaluated(point)]
+    if remaining:
+        count = table.format_count(len(remaining), "point")
         log.info(f"evaluating {count} on the test images")
-        evaluation.evaluate_points(sweep, left, at_a_time)
-        found = write_results(sweep)
-    own = found[found["id"].isin(chosen)]
+        evaluation.evaluate_points(sweep, remaining, at_a_time)
+        points = write_results(sweep)
+    accuracies = points.set_index("id").loc[ids, "test_accuracy"]
     images = selected[0].folder.read_metrics().test_images
-    accuracy = format_percent(own["test_accuracy"].mean(), images)
+    accuracy = format_percent(accuracies.mean(), images)
     log.info(f"its test accuracy: {accuracy}{seeds}")
-    return found, bool(left)
+    return points, bool(remaining)
 
 
 def write_sweep_report(sweep: Sweep) -> Path:

@@ -14,7 +14,7 @@ from pipeline.records import Status
 from pipeline.results.stages import SWEEP
 from pipeline.sweep_records import SweepDefinition
 from pipeline.sweeps.sweep import read_sweep
-from pipeline.sweeps.table import CONFIGURATION, describe_values, has_ended, make_table
+from pipeline.sweeps.table import ALL_BUT_SEED, describe_values, has_ended, make_table
 
 
 def rank_configurations(
@@ -35,12 +35,13 @@ def rank_configurations(
     """
     groups = table.groupby("configuration", sort=False)
     done = table[table["status"] == Status.DONE].groupby("configuration", sort=False)
-    ranking = groups[CONFIGURATION].first()
+    ranking = groups[ALL_BUT_SEED].first()
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
     ranking["complete"] = ranking["seeds"] == ranking["points"]
-    ends = done[definition.select].agg(["mean", "min", "max"])
-    ranking = ranking.join(ends.set_axis(["mean", "lowest", "highest"], axis="columns"))
+    results = done[definition.select].agg(["mean", "min", "max"])
+    results.columns = ["mean", "lowest", "highest"]
+    ranking = ranking.join(results)
     # The last digits of a mean depend on the order of its values.
     ranking["mean"] = ranking["mean"].round(12)
     ascending = [False, definition.select.endswith("error")]
@@ -55,9 +56,8 @@ def select_configuration(
 ) -> tuple[pd.Series | None, str]:
     """Return the best configuration, and the reason why it cannot be selected yet.
 
-    The configuration is a row of the ranking. If the configuration is selected, the
-    reason is "". Before all points have ended, the best configuration so far is
-    returned with a reason. In all other cases, None is returned with a reason.
+    The configuration is a row of the ranking. If it is selected, the reason is "".
+    Otherwise it is only the best one so far, or None if there is no such one.
 
     Only complete configurations are selected. Failed points have not ended: the next
     start of the sweep trains them again, and may then select another configuration.

@@ -9,7 +9,7 @@ from pipeline.parameters import NAMES, format_parameters, make_id
 from pipeline.records import TEST_METRICS, Status, TrainingMetrics
 from pipeline.sweeps.sweep import ENDED, Point, Sweep
 
-CONFIGURATION = [name for name in NAMES if name != "seed"]
+ALL_BUT_SEED = [name for name in NAMES if name != "seed"]
 RESULTS = [*TrainingMetrics.model_fields, *TEST_METRICS]
 TIMES = ["started", "duration_s", "error"]
 # What to do about points that ended with these statuses.
@@ -28,7 +28,7 @@ def count_images(parameters: Any, metric: str) -> int:
 
 def make_config_key(parameters: Any) -> str:
     """Return the key of a configuration: the id of its parameters without the seed."""
-    return make_id({name: parameters[name] for name in CONFIGURATION})
+    return make_id({name: parameters[name] for name in ALL_BUT_SEED})
 
 
 def make_table(sweep: Sweep) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def list_other_metrics(table: pd.DataFrame) -> list[str]:
 
 def find_varied(table: pd.DataFrame) -> list[str]:
     """Return the names of parameters, except the seed, that differ between points."""
-    return [name for name in CONFIGURATION if table[name].nunique() > 1]
+    return [name for name in ALL_BUT_SEED if table[name].nunique() > 1]
 
 
 def has_ended(table: pd.DataFrame) -> pd.Series:
