@@ -195,7 +195,7 @@ def execute_stages(
     record: RunRecord,
     stages: Sequence[Stage],
     *,
-    data_file: bytes | None = None,
+    data_npz: bytes | None = None,
     label: str | None = "",
     is_alone: bool = True,
     has_pictures: bool = True,
@@ -205,7 +205,7 @@ def execute_stages(
     folder: the folder in which the notebooks work.
     record: the parameters of the run, and the code that is executed.
     stages: the stages, in their order.
-    data_file: the content of data.npz, if the folder is not to keep this file. It is
+    data_npz: the content of data.npz, if the folder is not to keep this file. It is
         in the folder only while the stages are executed.
     label: what the log calls the run, if it is one of several. If the label is None,
         nothing is logged.
@@ -219,8 +219,8 @@ def execute_stages(
 
     values = record.parameters.model_dump() | {"run_dir": folder.display_path}
     outputs: dict[str, str] = {}
-    if data_file is not None:
-        atomic_write(folder.data_path, data_file)
+    if data_npz is not None:
+        atomic_write(folder.data_path, data_npz)
     try:
         for stage in stages:
             started = time.monotonic()
@@ -242,7 +242,7 @@ def execute_stages(
                 name = f"{stage.name} {label}".rstrip()
                 log.info(f"{name}  {time.monotonic() - started:.1f} s")
     finally:
-        if data_file is not None:
+        if data_npz is not None:
             folder.data_path.unlink(missing_ok=True)
     return outputs
 

@@ -136,13 +136,13 @@ def repeat(
     """
     source = record.parameters.source
     executed = [PREPARATION, TRAINING]
-    data_file = None
+    data_npz = None
     if is_available(source) or not folder.data_path.exists():
         images = load_source(source)
     else:
         images = folder.read_data()
         executed = [TRAINING]
-        data_file = images.to_bytes()
+        data_npz = images.to_bytes()
     if stages.METRICS in record.outputs:
         executed += LATER_STAGES
     inputs = provenance.collect_inputs(images)
@@ -150,7 +150,7 @@ def repeat(
         again,
         record.replace(inputs=inputs),
         executed,
-        data_file=data_file,
+        data_npz=data_npz,
         label="" if is_alone else None,
         is_alone=is_alone,
     )

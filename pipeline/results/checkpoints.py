@@ -17,7 +17,7 @@ from pipeline.errors import Diverged, InvalidFile
 from pipeline.images.arrays import Layout, Weights, read_arrays, to_npz
 from pipeline.records import History
 from pipeline.results.files import atomic_write
-from pipeline.results.model import name_weights, select_weights
+from pipeline.results.model import check_weights, name_weights, select_weights
 from pipeline.results.stage_folder import StageFolder
 
 SECONDS = 2.0  # the shortest time between two saves
@@ -50,7 +50,7 @@ class Checkpoints:
 
         Raises InvalidInput if the weights cannot be stored.
         """
-        name_weights(weights)  # so that weights that cannot be stored stop at once
+        check_weights(weights)  # before the first epoch is trained
         try:
             arrays = read_arrays(self.path, LAYOUT, "")
             saved_weights = select_weights(arrays, self.path, "")

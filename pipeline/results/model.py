@@ -62,18 +62,23 @@ def name_weights(weights: Weights) -> dict[str, np.ndarray]:
 
     Raises InvalidInput if the weights are not a tuple of float64 matrices.
     """
+    check_weights(weights)
+    return {WEIGHTS.format(i, i + 1): each for i, each in enumerate(weights)}
+
+
+def check_weights(weights: Weights) -> None:
+    """Raise InvalidInput if the weights are not a tuple of float64 matrices."""
     if not isinstance(weights, tuple):
         kind = type(weights).__name__
         problem = f"The weights of helpers.py are a {kind}, but must be a tuple"
         raise InvalidInput(f"{problem} of float64 matrices. Change initial_weights.")
-    matrices = {WEIGHTS.format(i, i + 1): each for i, each in enumerate(weights)}
-    for name, matrix in matrices.items():
+    for i, matrix in enumerate(weights):
+        name = WEIGHTS.format(i, i + 1)
         array = np.asarray(matrix)
         if array.ndim != 2 or array.dtype != np.float64:
             problem = f"{name} of helpers.py is {array.dtype} {array.shape}"
             needed = "a float64 matrix, such as (1, H) for a bias"
             raise InvalidInput(f"{problem}, but must be {needed}.")
-    return matrices
 
 
 def select_weights(arrays: Arrays, path: Path, advice: str) -> Weights:

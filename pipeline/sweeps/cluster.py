@@ -81,12 +81,12 @@ class ClusterTrainer(Trainer):
         }
 
     def submit(
-        self, folder: RunFolder, record: RunRecord, content: bytes
+        self, folder: RunFolder, record: RunRecord, data_npz: bytes
     ) -> "Future[Trained | Refusal]":
         """Start training a point on a worker. See `training.train_point`."""
         self._wait_for_worker()
         path = hide_folders(folder.display_path)
-        job: list[Any] = [path, to_json(record), self.data[content]]
+        job: list[Any] = [path, to_json(record), self.data[data_npz]]
         return self.executor.submit(train_on_worker, *job)
 
     def refuse(self, refusal: Refusal) -> None:

@@ -58,7 +58,7 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
         point.folder,
         record,
         LATER_STAGES,
-        data_file=sweep.split_images(point.parameters).to_bytes(),
+        data_npz=sweep.split_images(point.parameters).to_bytes(),
         label=sweep.describe_point(point),
         is_alone=False,
     )

@@ -61,14 +61,16 @@ def run_sweep(
     for warning in sweep.record.warnings:
         log.warning(warning)
     if dry_run:
-        jobs = sweep.find_jobs()
-        log_state(sweep, len(jobs))
+        sweep.refresh()
+        jobs = sweep.list_jobs()
+        log_state(sweep, jobs)
         log_plan(sweep, jobs)
         return make_table(sweep)
     with lock_folder(sweep.path):
         start_fork_server()
-        jobs = sweep.find_jobs()
-        log_state(sweep, len(jobs))
+        sweep.refresh()
+        jobs = sweep.list_jobs()
+        log_state(sweep, jobs)
         train_points(sweep, jobs, workers, scheduler)
         found, is_new = select_and_evaluate(sweep, workers or cpu_count())
         if jobs or is_new or not sweep.report_path.exists():
@@ -150,8 +152,8 @@ def begin(
     sweep: Sweep, point: Point, trainer: Trainer, ended: "SimpleQueue[Future[Any]]"
 ) -> "Future[Any]":
     """Begin training a point, and return a future, which is put into `ended` later."""
-    content = sweep.make_training_data(point.parameters)
-    future = trainer.submit(point.folder, point.expected_record, content)
+    data_npz = sweep.make_training_data(point.parameters)
+    future = trainer.submit(point.folder, point.expected_record, data_npz)
     future.add_done_callback(ended.put)
     return future
 

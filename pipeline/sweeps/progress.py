@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,14 +16,19 @@ MAX_LISTED = 20  # the most points that a dry run lists
 log = logging.getLogger(__name__)
 
 
-def log_state(sweep: Sweep, remaining: int) -> None:
-    """Log how many points of a sweep have ended, and how many remain to be trained.
+def log_state(sweep: Sweep, jobs: Sequence[Point]) -> None:
+    """Log how many points of a sweep have ended, and why others are outdated.
 
     If points remain and helpers.py is not the published one, NOTE is also logged. So is
     the number of points that have been run and are no longer in the sweep's file.
 
-    remaining: the number of points to train.
+    jobs: the points to train.
     """
+    reasons = Counter(point.changes[0] for point in jobs if point.changes)
+    for reason, number in reasons.items():
+        which = "1 point is" if number == 1 else f"{number} points are"
+        log.info(f"{which} outdated and trained again, because of {reason}")
+    remaining = len(jobs)
     count = len(sweep.points)
     total = format_count(count, "point")
     log.info(f"{total}: {count - remaining:,} ended, {remaining:,} to run")

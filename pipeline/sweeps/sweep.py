@@ -4,8 +4,6 @@
 started.
 """
 
-import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,7 +26,6 @@ from pipeline.sweeps.definition import list_points, read_definition
 
 # Points with another status than these are trained at the next start.
 ENDED = (Status.DONE, Status.DIVERGED)
-log = logging.getLogger(__name__)
 ADVICE = "Run the sweep: python -m pipeline sweep FILE.yaml"
 
 
@@ -59,7 +56,7 @@ class Point:
             return Status.OUTDATED
         return self.record.status if self.record else Status.NOT_RUN
 
-    def read_record(self) -> None:
+    def refresh(self) -> None:
         """Read the point's record, and find how it differs from the expected record."""
         self.record = self.folder.find_record()
         self.changes = []
@@ -164,31 +161,26 @@ class Sweep:
         """Write sweep.json."""
         atomic_write(self.record_path, records.to_json(self.record))
 
-    def find_jobs(self) -> list[Point]:
-        """Return the points to train, with outdated points last.
+    def refresh(self) -> None:
+        """Read the records of all points, as the next start of the sweep counts them.
 
-        The function first reads the records of all points. For outdated points, it logs
-        the reason. Earlier results of the returned points no longer count.
+        A point with an altered file becomes outdated, and one that did not end loses
+        its record.
         """
-        unfinished: list[Point] = []
-        outdated: list[Point] = []
         for point in self.points.values():
-            point.read_record()
+            point.refresh()
             if point.record and point.status == Status.DONE:
                 altered = point.folder.list_altered(point.record)
                 for name in TRAINING.files:
                     if name in altered:
                         point.changes.append(f"{name}, which was removed or altered")
-            if point.changes:
-                outdated.append(point)
-            elif point.status not in ENDED:
-                point.record = None  # its earlier result no longer counts
-                unfinished.append(point)
-        reasons = Counter(point.changes[0] for point in outdated)
-        for reason, count in reasons.items():
-            which = "1 point is" if count == 1 else f"{count} points are"
-            log.info(f"{which} outdated and trained again, because of {reason}")
-        return unfinished + outdated
+            if point.status not in (*ENDED, Status.OUTDATED):
+                point.record = None
+
+    def list_jobs(self) -> list[Point]:
+        """Return the points to train, with outdated points last."""
+        jobs = [point for point in self.points.values() if point.status not in ENDED]
+        return sorted(jobs, key=lambda point: point.status == Status.OUTDATED)
 
     def split_images(self, values: Parameters) -> Data:
         """Return the training, validation and test images of a point.
@@ -265,5 +257,5 @@ def read_sweep(sweep_dir: Path | str) -> Sweep:
     record = records.read_record(path / stages.SWEEP, SweepRecord, ADVICE)
     sweep = Sweep(record, list_points(record), path)
     for point in sweep.points.values():
-        point.read_record()
+        point.refresh()
     return sweep

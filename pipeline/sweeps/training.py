@@ -39,21 +39,21 @@ class Trainer:
         self.executor = executor
 
     def submit(
-        self, folder: RunFolder, record: RunRecord, content: bytes
+        self, folder: RunFolder, record: RunRecord, data_npz: bytes
     ) -> "Future[Trained | Refusal]":
         """Start training a point. The arguments are those of `train_point`."""
-        return self.executor.submit(train_point, folder, record, content)
+        return self.executor.submit(train_point, folder, record, data_npz)
 
     def refuse(self, refusal: Refusal) -> None:
         """Give no more points to a worker that has refused one."""
         raise AssertionError(refusal)  # threads do not refuse any point
 
 
-def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Trained:
+def train_point(folder: RunFolder, record: RunRecord, data_npz: bytes) -> Trained:
     """Execute 02_train in a point's folder, and return the point's new record.
 
     record: the record of the point before training.
-    data_file: the bytes of data.npz. This file is in the folder only during training.
+    data_npz: the bytes of data.npz. This file is in the folder only during training.
 
     The function also returns an empty mapping, because the point's files are already in
     its folder.
@@ -76,7 +76,7 @@ def train_point(folder: RunFolder, record: RunRecord, data_file: bytes) -> Train
             folder,
             record,
             [TRAINING],
-            data_file=data_file,
+            data_npz=data_npz,
             label=None,
             is_alone=False,
             has_pictures=False,
