@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from pipeline import parameters
+from pipeline.errors import InvalidFile
 from pipeline.parameters import NAMED_SOURCES
 from pipeline.paths import NOTEBOOKS, from_current_folder, normalise_source
 from pipeline.results.stages import SWEEP
@@ -195,16 +196,20 @@ def make_run_page(run_dir: str) -> Path:
     """Make the report of a finished run again, and return its path.
 
     Raises InvalidFile if the folder has no finished run, if a result was altered, or if
-    an executed notebook is missing, as in a point of a sweep.
+    the folder belongs to a point of a sweep, because a point has no page.
     """
     from pipeline.reports import run_report
     from pipeline.results.files import lock_folder
-    from pipeline.results.point_folder import open_run
+    from pipeline.results.point_folder import PointFolder, open_run
 
     folder = open_run(run_dir)
-    record = folder.read_evaluated()
+    record = folder.read_record()
+    if isinstance(folder, PointFolder):
+        command = parameters.make_command(record.parameters, "runs/NAME")
+        advice = f"To make a run of its parameters: {command}"
+        raise InvalidFile(folder.path, "is a point, which has no page", advice)
     with lock_folder(folder.path):
-        run_report.write_run_report(folder, record)
+        run_report.write_run_report(folder, folder.read_evaluated())
     return folder.report_path
 
 
