@@ -60,34 +60,34 @@ def format_error(error: float, sign: str = "") -> str:
     return f"{error:{sign}.3f}" if abs(error) < 1e5 else f"{error:{sign}.3e}"
 
 
-def format_percent(accuracy: float, images: int, sign: str = "") -> str:
+def format_percent(accuracy: float, image_count: int, sign: str = "") -> str:
     """Return an accuracy in percent, with two decimals.
 
-    images: the number of images that the accuracy was measured on. Below fifty images,
+    image_count: the number of images that it was measured on. Below fifty images,
         there are no decimals, because these would promise too much.
     sign: see `format_error`.
     """
-    decimals = 2 if images >= 50 else 0
+    decimals = 2 if image_count >= 50 else 0
     return f"{100 * accuracy:{sign}.{decimals}f} %"
 
 
-def format_percent_interval(accuracy: float, images: int) -> str:
+def format_percent_interval(accuracy: float, image_count: int) -> str:
     """Return the 95 % confidence interval of an accuracy, as "78.62 to 80.20 %"."""
-    ends = compute_wilson_interval(accuracy, images)
-    low, high = (format_percent(end, images) for end in ends)
+    ends = compute_wilson_interval(accuracy, image_count)
+    low, high = (format_percent(end, image_count) for end in ends)
     return f"{low.removesuffix(' %')} to {high}"
 
 
-def format_result(metric: str, value: float, images: int, sign: str = "") -> str:
+def format_result(metric: str, value: float, image_count: int, sign: str = "") -> str:
     """Return a metric for people: an accuracy in percent, an error with three decimals.
 
     metric: the name of the metric. If it contains neither "accuracy" nor "error", the
         number has four significant digits.
-    images: the number of images that it was measured on.
+    image_count: the number of images that it was measured on.
     sign: see `format_error`.
     """
     if "accuracy" in metric:
-        return format_percent(value, images, sign)
+        return format_percent(value, image_count, sign)
     if "error" in metric:
         return format_error(value, sign)
     return f"{value:{sign}.4g}"

@@ -77,11 +77,11 @@ function initialWeights(rng, hiddenSize) {
   return { first, second: draw(hiddenSize * DIGITS) };
 }
 
-function drawMask(rng, mask, rate) {
+function drawMask(rng, mask, dropoutRate) {
   for (let h = 0; h < mask.length; h++) {
-    if (rate === 0) mask[h] = 1;
-    else if (rate === 0.5) mask[h] = 2 * (rng.next() & 1);
-    else mask[h] = rng.sample() >= rate ? 1 / (1 - rate) : 0;
+    if (dropoutRate === 0) mask[h] = 1;
+    else if (dropoutRate === 0.5) mask[h] = 2 * (rng.next() & 1);
+    else mask[h] = rng.sample() >= dropoutRate ? 1 / (1 - dropoutRate) : 0;
   }
 }
 
@@ -138,12 +138,13 @@ export const scalePixelValues = (divisor) =>
 // The function also writes the error signals of the hidden units into `signal`. places: those of the
 // pixels that are not 0.
 function update(training, places) {
-  const { weights, image, scaled, mask, hidden, delta, signal, rate, parameters } = training;
+  const { weights, image, scaled, mask, hidden, delta, signal, learningRate, parameters } =
+    training;
   const { first, second } = weights;
   const size = hidden.length;
   for (let h = 0; h < size; h++) {
     const row = h * DIGITS;
-    const step = rate * hidden[h];
+    const step = learningRate * hidden[h];
     const slope = hidden[h] > 0 ? 1 : parameters.relu_grad_inactive;
     let back = 0;
     for (let d = 0; d < DIGITS; d++) back += delta[d] * second[row + d];
@@ -152,7 +153,7 @@ function update(training, places) {
   }
   for (const p of places) {
     const row = p * size;
-    const step = rate * scaled[image[p]];
+    const step = learningRate * scaled[image[p]];
     for (let h = 0; h < size; h++) first[row + h] -= step * signal[h];
   }
 }
@@ -170,7 +171,7 @@ export class Training {
     this.place = 0;
     this.error = 0;
     this.correct = 0;
-    this.rate = parameters.learning_rate;
+    this.learningRate = parameters.learning_rate;
     this.rng = new RandomState(parameters.seed);
     // Pixels are dropped by a generator of their own, so that this changes neither the initial
     // weights nor the hidden masks.
@@ -208,17 +209,17 @@ export class Training {
     this.place = 0;
     this.error = 0;
     this.correct = 0;
-    this.rate *= this.parameters.learning_rate_decay;
+    this.learningRate *= this.parameters.learning_rate_decay;
   }
 
   // Copies image i into `image`, and drops some of its pixels.
   #takeImage(i) {
     const image = this.image;
-    const rate = this.parameters.input_dropout_rate;
+    const dropoutRate = this.parameters.input_dropout_rate;
     image.set(this.images.subarray(i * PIXELS, (i + 1) * PIXELS));
-    if (rate === 0) return;
+    if (dropoutRate === 0) return;
     for (let p = 0; p < PIXELS; p++) {
-      if (this.inputRng.sample() < rate) image[p] = 0;
+      if (this.inputRng.sample() < dropoutRate) image[p] = 0;
     }
   }
 }
