@@ -176,7 +176,7 @@ STEP = """
 const training = new network.Training(
   bytes(given.images), bytes(given.labels), given.parameters);
 training.next();  // so that no weight is the first one
-const { weights, labels, scaled, rate } = training;
+const { weights, labels, scaled, learningRate } = training;
 const before = [weights.first.slice(), weights.second.slice()];
 training.next();
 const { image, hidden, scores, signal, delta } = training;
@@ -187,7 +187,7 @@ const shown = sums.measure({
   inputs: [...image].map((pixel) => scaled[pixel]),
   targets,
   inactiveSlope: given.parameters.relu_grad_inactive,
-  rate,
+  rate: learningRate,
 });
 const after = sums.makeStep(shown).weights;
 const texts = (all) => all.map((each) => text(Float64Array.from(each)));
