@@ -16,17 +16,16 @@ import pandas as pd
 from pipeline.engine import notebooks
 from pipeline.errors import InvalidInput
 from pipeline.images.data import Data, load_source
-from pipeline.network.formats import format_percent, format_result
+from pipeline.network.formats import format_gap, format_p, format_percent, to_plain
 from pipeline.parameters import NAMES, Parameters, make_command
 from pipeline.paths import NOTEBOOKS
 from pipeline.reports import cells, origins, page
 from pipeline.results.files import check_page, write_page
 from pipeline.results.point_folder import open_run
+from pipeline.results.provenance import has_published_helpers
 from pipeline.results.run_folder import RunFolder
 from pipeline.statistics import CONFIDENCE, compare_pair, estimate_difference
 from pipeline.sweeps.selection import find_selected
-
-MARKS = str.maketrans("", "", "*`")  # the marks of Markdown that the log leaves out
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +86,8 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     run_dirs: the folders of the two runs or sweeps.
 
     Raises InvalidInput if there are not exactly two folders, or if the runs have
-    different test images. Raises InvalidFile if a run or a sweep has not finished.
+    different test images or contradict themselves. Raises InvalidFile if a run or a
+    sweep has not finished.
     """
     if len(run_dirs) != 2:
         raise InvalidInput(f"Give two runs or sweeps, not {len(run_dirs)}.")
@@ -101,6 +101,9 @@ def read_comparison(run_dirs: Sequence[str]) -> Comparison:
     for letter, side in sides.items():
         seeds = shared or side.folders.keys()
         networks[letter] = side.folders[min(seeds)]
+    for side in sides.values():
+        for folder in side.folders.values():
+            check_answers(folder, data)
     answers = np.stack([folder.read_answers() for folder in networks.values()])
     left_out = len(folders) - count
     return Comparison(sides, networks, answers, data, left_out)
@@ -165,11 +168,34 @@ def read_shared_data(folders: Sequence[RunFolder]) -> Data:
     return data
 
 
+def check_answers(folder: RunFolder, data: Data) -> None:
+    """Raise InvalidInput if a run's answers and its test accuracy do not agree.
+
+    data: the test images that the run was evaluated on.
+
+    A helpers.py of the user may measure in another way, so only runs with the published
+    one are checked.
+    """
+    record = folder.read_record()
+    if not has_published_helpers(record.inputs):
+        return
+    images = len(data.y_test)
+    correct = np.mean(folder.read_answers() == data.y_test)
+    accuracy = folder.read_metrics().test_accuracy
+    if round(images * correct) != round(images * accuracy):
+        answered = format_percent(correct, images)
+        stated = format_percent(accuracy, images)
+        name = folder.display_path
+        problem = f"The answers of {name} are correct for {answered} of the images"
+        advice = f"Make it again: {make_command(record.parameters, name)} --force"
+        raise InvalidInput(f"{problem}, but metrics.json says {stated}. {advice}")
+
+
 def compare_metrics(comparison: Comparison) -> pd.DataFrame:
     """Return a table with a row for each metric: the means of A and B, and B - A.
 
-    If both sides have several seeds, the table also contains the confidence interval of
-    the difference. A metric that was not measured is NaN.
+    The last column, `reach`, has the half-width of the difference's 95 % interval. It
+    is NaN unless both sides have several seeds. So is a metric that was not measured.
     """
     first, second = (side.metrics for side in comparison.sides.values())
     names = first.columns.union(second.columns, sort=False)
@@ -177,10 +203,13 @@ def compare_metrics(comparison: Comparison) -> pd.DataFrame:
     first = first.reindex(columns=names).astype(float)
     second = second.reindex(columns=names).astype(float)
     table = pd.DataFrame({"A": first.mean(), "B": second.mean()})
-    if not comparison.has_seeds:
-        return table.assign(difference=table["B"] - table["A"])
-    rows = {name: estimate_difference(first[name], second[name]) for name in first}
-    return table.join(pd.DataFrame.from_dict(rows, orient="index"))
+    table["difference"] = table["B"] - table["A"]
+    table["reach"] = np.nan
+    if comparison.has_seeds:
+        for name in names:
+            found = estimate_difference(first[name], second[name])
+            table.loc[name, "reach"] = found.reach
+    return table
 
 
 def describe_verdict(comparison: Comparison) -> str:
@@ -200,22 +229,19 @@ def describe_verdict(comparison: Comparison) -> str:
 
 def describe_verdict_by_seeds(comparison: Comparison) -> str:
     """Return the verdict on two sweeps with several seeds each."""
-    first, second = (
-        side.metrics["test_accuracy"] for side in comparison.sides.values()
-    )
-    row = estimate_difference(first, second)
+    name = "test_accuracy"
+    first, second = (side.metrics[name] for side in comparison.sides.values())
+    found = estimate_difference(first, second)
     leading, other = list_names(comparison)
-    if row["difference"] > 0:
+    if found.mean > 0:
         leading, other = other, leading
-    change, low, high = (
-        f"{100 * row[name]:+.2f}" for name in ("difference", "low", "high")
-    )
+    images = len(comparison.data.y_test)
+    gap = format_gap(name, abs(found.mean), found.reach, images)
     numbers = (
-        f"from A to B the test accuracy changes by {change} percentage points "
-        f"({100 * CONFIDENCE:g} % interval {low} to {high}, "
-        f"{describe_seeds(comparison)})"
+        f"{gap} points of test accuracy (95 %, {describe_seeds(comparison)}, "
+        f"{images:,} images)"
     )
-    if row["low"] > 0 or row["high"] < 0:
+    if found.is_sure:
         return f"**{leading} is better than {other}**, also for other seeds: {numbers}."
     return f"**The seeds may explain how {leading} differs from {other}**: {numbers}."
 
@@ -230,7 +256,7 @@ def describe_verdict_by_images(comparison: Comparison) -> str:
     a, b = (format_percent(each, images) for each in comparison.correct.mean(axis=1))
     numbers = (
         f"A classifies {a} and B {b} of {images:,} test images correctly; "
-        f"only A is right on {only_a:,}, and only B on {only_b:,}"
+        f"only A is right on {only_a:,}, and only B on {only_b:,} ({format_p(p)})"
     )
     if comparison.left_out:
         numbers += f" (left out, with other seeds: {comparison.left_out})"
@@ -270,16 +296,6 @@ def find_differences(comparison: Comparison) -> pd.DataFrame:
         columns[letter] = values | {"seed": seeds} | record.inputs
     table = pd.DataFrame(columns, dtype=object).dropna().astype(str)
     return table[table["A"] != table["B"]]
-
-
-def format_changes(changes: pd.Series) -> pd.Series:
-    """Format differences of metrics: those of accuracies in percentage points.
-
-    changes: the differences, by the name of the metric.
-    """
-    texts = [format_result(str(name), each, 50, "+") for name, each in changes.items()]
-    formatted = pd.Series(texts, changes.index).str.removesuffix(" %")
-    return formatted.where(changes.notna(), "")
 
 
 def make_title(comparison: Comparison) -> str:
@@ -328,7 +344,7 @@ def write_comparison(run_dirs: Sequence[str], output: Path | None) -> Path:
         credits=origins.collect_credits(record.parameters.source, record.inputs),
     )
     write_page(output, html)
-    log.info(describe_verdict(comparison).translate(MARKS))
+    log.info(to_plain(describe_verdict(comparison)))
     return output
 
 

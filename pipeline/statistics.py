@@ -25,6 +25,18 @@ class Interval(NamedTuple):
     high: float
 
 
+class Difference(NamedTuple):
+    """A mean difference, and the half-width of its 95 % confidence interval."""
+
+    mean: float
+    reach: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Return whether the interval does not contain 0."""
+        return abs(self.mean) > self.reach
+
+
 def compute_wilson_interval(accuracy: float, images: int) -> Interval:
     """Return the 95 % confidence interval of an accuracy, by Wilson's method.
 
@@ -61,8 +73,8 @@ def compare_pair(first: Correct, second: Correct) -> tuple[int, int, float]:
     return only_first, only_second, min(1.0, 2 * tail)
 
 
-def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]:
-    """Return the mean difference second - first, and its confidence interval.
+def estimate_difference(first: pd.Series, second: pd.Series) -> Difference:
+    """Return the mean difference second - first, and how sure it is.
 
     first, second: the values of one metric, by seed.
 
@@ -84,4 +96,5 @@ def estimate_difference(first: pd.Series, second: pd.Series) -> dict[str, float]
         else:
             test = stats.ttest_ind(second, first, equal_var=False)
         low, high = test.confidence_interval(CONFIDENCE)
-    return {"difference": second.mean() - first.mean(), "low": low, "high": high}
+    # Rounded, because equal differences may differ in their last digits.
+    return Difference(second.mean() - first.mean(), round((high - low) / 2, 12))

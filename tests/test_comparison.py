@@ -85,6 +85,21 @@ def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
                 comparison.read_comparison(run_dirs)
 
 
+def test_a_run_whose_answers_contradict_its_accuracy_is_refused(pair, copy):
+    metrics = json.loads((copy / "metrics.json").read_text())
+    text = json.dumps(metrics | {"test_accuracy": 0.99})
+    (copy / "metrics.json").write_text(text)
+    outputs = json.loads((copy / "run.json").read_text())["outputs"]
+    outputs |= {"metrics.json": digest_file(copy / "metrics.json")}
+    change_record(copy, outputs=outputs)
+    expected = r"85.00 % of the images, but metrics.json says 99.00 %.* run .* --force"
+    with pytest.raises(InvalidInput, match=expected):
+        comparison.read_comparison([pair[0], str(copy)])
+    inputs = json.loads((copy / "run.json").read_text())["inputs"]
+    change_record(copy, inputs=inputs | {"code helpers.py": "0" * 64})
+    assert comparison.read_comparison([pair[0], str(copy)])
+
+
 def make_answers(only_a, only_b, both):
     """Return the answers (2, N) of two networks to images whose label is 1."""
     first = [1] * only_a + [0] * only_b + [1] * both
@@ -134,7 +149,7 @@ def test_two_networks_are_judged_by_the_images_that_one_alone_reads(
     verdict = comparison.describe_verdict(compared)
     assert verdict.startswith(f"**{names}")
     assert f"{shares} of 100 test images" in verdict
-    assert f"only A is right on {only[0]}, and only B on {only[1]}" in verdict
+    assert f"only A is right on {only[0]}, and only B on {only[1]} (p = 0." in verdict
 
 
 @pytest.mark.parametrize(
@@ -155,7 +170,8 @@ def test_two_sweeps_are_judged_by_their_interval(pair, second, begin):
     verdict = comparison.describe_verdict(replace(compared, sides=sides))
     assert verdict.startswith(f"**{begin}")
     points = 100 * (np.mean(second) - (0.80 + 0.80 + 0.81) / 3)
-    assert f"{points:+.2f} percentage points (95 %" in verdict
+    assert f": {abs(points):.2f} ± " in verdict
+    assert "points of test accuracy (95 %, 3 seeds of both, 10,000 images)" in verdict
 
 
 def test_the_page_of_two_sweeps_has_their_mean_difference(runs, tmp_path, pipeline):
@@ -175,12 +191,13 @@ def test_the_page_of_two_sweeps_has_their_mean_difference(runs, tmp_path, pipeli
         each.set_index("seed")["test_accuracy"][[1, 2]] for each in selected
     )
     difference = (second - first).mean()  # of the seeds that both have
-    a, b, change, interval = tables["metric"]["test accuracy ↑"]
+    a, b, change = tables["metric"]["test accuracy ↑"]
     assert a == f"{100 * first.mean():.2f} %"
     assert b == f"{100 * second.mean():.2f} %"
-    assert change == f"{100 * difference:+.2f}"
+    size, _, reach = change.partition(" ± ")
+    assert size.replace("−", "-") == f"{100 * difference:+.2f}"
     verdict = page.select_one(".verdict").text
-    assert interval in verdict
+    assert f"{abs(100 * difference):.2f} ± {reach} points" in verdict
     assert "2 seeds of both, without 4 that only one" in verdict
     assert tables["name"] == {"hidden_size": ["5", "40"]}
     assert page.h1.text == "hidden_size 5 or 40"
@@ -206,11 +223,19 @@ def test_the_page_begins_with_the_verdict_and_shows_what_differs(
     verdict = page.select_one(".verdict").text.replace("\xa0", " ").strip()
     assert verdict in caplog.messages
     headings = [each.text for each in page.select(".report h2")]
-    assert headings == ["Which is better?", "What differs", "The metrics"]
+    assert headings == [
+        "Which is better?",
+        "How they learned",
+        "What differs",
+        "The metrics",
+        "Where they disagree",
+    ]
+    assert len(page.select(".report .panel svg")) == 3
+    assert len(page.select(".report .tiles img")) == 20
     made = page.select_one("#made").text
     assert all(name in made for name in (pair[0], str(copy), "-p relu_grad_inactive 0"))
     # The published metrics.
-    assert tables["metric"]["train error, dropout ↓"] == ["0.420", "0.275", "-0.146"]
+    assert tables["metric"]["train error, dropout ↓"] == ["0.420", "0.275", "−0.146"]
     assert tables["metric"]["test accuracy ↑"] == ["79.42 %", "85.00 %", "+5.58"]
     differing = tables["name"]
     assert differing["relu_grad_inactive"] == ["1", "0"]
@@ -221,4 +246,3 @@ def test_the_page_begins_with_the_verdict_and_shows_what_differs(
     assert sum(counts.values()) == 10_000
     assert counts["both correct"] + counts["only A correct"] == 7942
     assert counts["both correct"] + counts["only B correct"] == 8500
-    assert all(image["alt"] for image in page.find_all("img"))

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers import Bytes, Floats, one_hot
-from pipeline.network.formats import format_percent
-from pipeline.statistics import compare_pair
+from pipeline.network.formats import format_p, format_percent
+from pipeline.statistics import CONFIDENCE, compare_pair
 
 Classes = npt.NDArray[np.intp]
 # Factors of the penalty on squared weights, of which ridge regression chooses one.
@@ -102,11 +102,43 @@ def compare_methods(
         cells = ["", "", ""]
         if name != reference:
             first, second, p = compare_pair(correct[name], correct[reference])
-            p_value = f"{p:.4f}" if p >= 0.0001 else "<0.0001"
-            cells = [f"{first:,}", f"{second:,}", p_value]
+            cells = [f"{first:,}", f"{second:,}", format_p(p).removeprefix("p = ")]
         accuracy = format_percent(correct[name].mean(), len(labels))
         rows.append([name, accuracy, *cells])
     return rows
+
+
+def describe_rank(answers: Mapping[str, Classes], labels: Bytes, reference: str) -> str:
+    """Return a sentence that says whether the reference is better than all others.
+
+    answers, labels, reference: see `compare_methods`. Of a name, only the text before
+        the first comma is used.
+
+    Two methods differ if McNemar's test has p below 0.05. If a method is better than
+    the reference, the sentence names each such method, whatever else is worse.
+    """
+    correct = {name.partition(",")[0]: each == labels for name, each in answers.items()}
+    texts = {
+        name: f"{name} ({format_percent(each.mean(), len(labels))})"
+        for name, each in correct.items()
+    }
+    own, own_text = correct.pop(reference), texts[reference]
+    names = sorted(correct, key=lambda name: correct[name].mean())
+    better, unclear = [], []
+    for name in names:
+        only_it, only_own, p = compare_pair(correct[name], own)
+        if p >= 1 - CONFIDENCE:
+            pair = f"{texts[name]} and {own_text}"
+            unclear.append(f"{pair} may differ by luck ({format_p(p)})")
+        elif only_it > only_own:
+            better.append(texts[name])
+    if better:
+        verb = "classify" if len(better) > 1 else "classifies"
+        return f"No: {' and '.join(better)} {verb} more than {own_text}."
+    if unclear:
+        return f"Not clearly: {unclear[-1]}."
+    best = texts[names[-1]]
+    return f"Yes: it classifies more than each of the {len(names)} (the best: {best})."
 
 
 def _find_nearest(points: Bytes | Floats, images: Bytes) -> Classes:

@@ -57,7 +57,8 @@ def format_error(error: float, sign: str = "") -> str:
 
     sign: "+" to put a plus sign before positive numbers, "" to leave it out.
     """
-    return f"{error:{sign}.3f}" if abs(error) < 1e5 else f"{error:{sign}.3e}"
+    kind = "f" if abs(error) < 1e5 else "e"
+    return set_minus(f"{error:{sign}.3{kind}}")
 
 
 def format_percent(accuracy: float, image_count: int, sign: str = "") -> str:
@@ -68,7 +69,7 @@ def format_percent(accuracy: float, image_count: int, sign: str = "") -> str:
     sign: see `format_error`.
     """
     decimals = 2 if image_count >= 50 else 0
-    return f"{100 * accuracy:{sign}.{decimals}f} %"
+    return set_minus(f"{100 * accuracy:{sign}.{decimals}f} %")
 
 
 def format_percent_interval(accuracy: float, image_count: int) -> str:
@@ -90,7 +91,44 @@ def format_result(metric: str, value: float, image_count: int, sign: str = "") -
         return format_percent(value, image_count, sign)
     if "error" in metric:
         return format_error(value, sign)
-    return f"{value:{sign}.4g}"
+    return set_minus(f"{value:{sign}.4g}")
+
+
+def format_change(metric: str, change: float, image_count: int, sign: str = "") -> str:
+    """Return a difference of metrics: of accuracies, in percentage points.
+
+    metric, image_count, sign: see `format_result`.
+    """
+    return format_result(metric, change, image_count, sign).removesuffix(" %")
+
+
+def format_gap(
+    metric: str, gap: float, reach: float, image_count: int, sign: str = ""
+) -> str:
+    """Return a difference with the half-width of its 95 % interval: "4.72 ± 1.12".
+
+    reach: the half-width. If it is 0 or NaN, only the difference is returned.
+    metric, image_count, sign: see `format_change`.
+    """
+    size = format_change(metric, gap, image_count, sign)
+    if reach > 0:
+        return f"{size} ± {format_change(metric, reach, image_count)}"
+    return size
+
+
+def format_p(p: float) -> str:
+    """Return a p-value with two significant digits: "p = 0.61"."""
+    return f"p = {p:.2g}" if p >= 0.0001 else "p < 0.0001"
+
+
+def set_minus(number: str) -> str:
+    """Return the text of a number with the minus sign that all pages use."""
+    return number.replace("-", "\N{MINUS SIGN}", number.startswith("-"))
+
+
+def to_plain(markdown: str) -> str:
+    """Return a sentence in Markdown without its marks, for the terminal."""
+    return markdown.replace("*", "").replace("`", "")
 
 
 def format_duration(seconds: float) -> str:

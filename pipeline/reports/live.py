@@ -6,6 +6,7 @@ The report of a run is such a page.
 import base64
 import re
 import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,16 @@ def collect_curves(history: History) -> dict[str, list[float]]:
         for name, metric in metrics.items()
         if metric in history[0]
     }
+
+
+def find_floor(curves: Mapping[str, Sequence[float]]) -> int:
+    """Return where the axis of the curves begins, in percent: at most at 90.
+
+    It is the multiple of ten at or below the lowest accuracy after the first tenth of
+    the epochs.
+    """
+    lowest = min(min(values[len(values) // 10 :]) for values in curves.values())
+    return min(10 * int(10 * lowest), 90)
 
 
 def collect_training_data(

@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML, Image, display
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
@@ -27,6 +28,7 @@ from pipeline.statistics import compute_wilson_interval
 TRAIN, VALIDATION, TEST = "#0072B2", "#D55E00", "#767676"
 # Without it, an SVG file names the version of Matplotlib.
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+PANEL_SIZE = (3.7, 2.4)  # inches: as wide as the screen of a phone
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
@@ -41,6 +43,18 @@ def use_style() -> None:
     # These margins suit figures that are 9 inches wide. They are fixed, because
     # computing margins takes as long as drawing a figure.
     plt.rc("figure.subplot", left=0.08, right=0.99, bottom=0.15, top=0.92)
+
+
+def make_panel(label: str, metric: str) -> tuple[Figure, Axes]:
+    """Return an empty panel of a metric, for `show_svg`.
+
+    label: the label of the x axis.
+    """
+    figure, axis = plt.subplots(figsize=PANEL_SIZE, layout="constrained")
+    unit = " (%)" if "accuracy" in metric else ""
+    axis.set(xlabel=label, ylabel=f"{metric.replace('_', ' ')}{unit}")
+    axis.grid(color="#808080", alpha=0.3)
+    return figure, axis
 
 
 def to_png(figure: Figure) -> bytes:
@@ -93,6 +107,11 @@ def make_table(rows: Sequence[Sequence[str]], marked: str = "") -> str:
     return f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>"
 
 
+def shade(share: float) -> str:
+    """Return the style of a table's cell whose colour shows a share from 0 to 1."""
+    return f"background: rgb(0 114 178 / {0.6 * share:.0%})"
+
+
 def make_confusion_table(confusion: np.ndarray, names: Sequence[str], noun: str) -> str:
     """Return a confusion matrix as an HTML table.
 
@@ -111,12 +130,12 @@ def make_confusion_table(confusion: np.ndarray, names: Sequence[str], noun: str)
     for true in np.flatnonzero(confusion.any(axis=1)).tolist():
         body += f'<tr><th scope="row">{escape(names[true])}</th>'
         for answer in answers:
-            colour = f"rgb(0 114 178 / {0.6 * shares[true, answer]:.0%})"
-            about = f'data-kind="{true}-{answer}" style="background: {colour}"'
+            style = shade(shares[true, answer])
+            about = f'data-kind="{true}-{answer}" style="{style}"'
             body += f"<td {about}>{confusion[true, answer] or ''}</td>"
         body += "</tr>\n"
     table = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>"
-    return f'<table class="confusion">{table}</table>'
+    return f'<table class="confusion shaded">{table}</table>'
 
 
 def make_tiles(images: np.ndarray, captions: Sequence[str]) -> str:

@@ -44,6 +44,7 @@ def render_run(folder: RunFolder, record: RunRecord) -> str:
         notebooks[stage.name] = notebook
     metrics = folder.read_metrics()
     history = folder.read_history()
+    curves = live.collect_curves(history)
     return page.render_report(
         "run.html.j2",
         notebooks,
@@ -59,7 +60,8 @@ def render_run(folder: RunFolder, record: RunRecord) -> str:
         fields=Parameters.model_fields,
         mistakes=collect_mistakes(folder),
         run=live.collect_run_data(folder, record),
-        curves=live.collect_curves(history),
+        curves=curves,
+        floor=live.find_floor(curves),
         history=history,
         max_images=live.MAX_IMAGES,
         has_published_helpers=has_published_helpers(inputs),

@@ -15,7 +15,7 @@ from loky import cpu_count
 
 from pipeline.engine.process import open_thread_pool, start_fork_server
 from pipeline.errors import CommandFailed, InvalidInput
-from pipeline.network.formats import format_percent, format_result
+from pipeline.network.formats import to_plain
 from pipeline.paths import NOTEBOOKS
 from pipeline.records import Status
 from pipeline.reports.origins import SWEEP_README
@@ -26,6 +26,7 @@ from pipeline.sweeps.progress import Progress, log_plan, log_state
 from pipeline.sweeps.sweep import Point, Sweep, find_sweep_record
 from pipeline.sweeps.table import make_table
 from pipeline.sweeps.training import Refusal, Trainer
+from pipeline.sweeps.verdict import describe_sweep
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,12 @@ def run_sweep(
         jobs = sweep.list_jobs()
         log_state(sweep, jobs)
         train_points(sweep, jobs, workers, scheduler)
-        found, is_new = select_and_evaluate(sweep, workers or cpu_count())
+        is_new = evaluate_selected(sweep, workers or cpu_count())
         if jobs or is_new or not sweep.report_path.exists():
             log.info("writing the report")
             write_sweep_report(sweep)
+    found = make_table(sweep)
+    log.info(to_plain(describe_sweep(sweep, found)))
     log.info(f"report: {os.path.relpath(sweep.report_path)}")
     if table.has_failed(found).any():
         raise CommandFailed(table.describe_failures(found))
@@ -175,48 +178,36 @@ def _prepare_folder(sweep: Sweep, has_jobs: bool) -> None:
         sweep.write_record()
 
 
-def write_results(sweep: Sweep) -> pd.DataFrame:
-    """Write results.csv without outdated points, and return the table of all points."""
+def write_results(sweep: Sweep) -> None:
+    """Write results.csv, which has no outdated points."""
     found = make_table(sweep)
     current = found[found["status"] != Status.OUTDATED]
     content = current.to_csv(index=False, lineterminator="\n")
     atomic_write(sweep.path / "results.csv", content.encode())
-    return found
 
 
-def select_and_evaluate(sweep: Sweep, at_a_time: int) -> tuple[pd.DataFrame, bool]:
-    """Select a configuration, and evaluate its points on the test images.
+def evaluate_selected(sweep: Sweep, at_a_time: int) -> bool:
+    """Evaluate the points of the selected configuration on the test images.
 
     Points of other configurations are not evaluated. Points that have already been
     evaluated are not evaluated again.
 
     at_a_time: how many points to evaluate at once.
 
-    Return the table of all points, and whether any point had to be evaluated.
+    Return whether any point had to be evaluated.
     """
     points = make_table(sweep)
     best, reason = selection.select_configuration(points, sweep.record)
     if best is None or reason:  # there is at most a best configuration so far
-        log.info(reason)
-        return points, False
-    metric = sweep.record.select
-    seeds = table.describe_seeds(best)
-    values = table.describe_values(best, table.find_varied(points))
-    mean = format_result(metric, best["mean"], table.count_images(best, metric))
-    log.info(f"selected: {metric} {mean}{seeds}: {values}")
-    ids = selection.find_points(points, best)
-    selected = [sweep.points[name] for name in ids]
+        return False
+    selected = [sweep.points[name] for name in selection.find_points(points, best)]
     remaining = [point for point in selected if not evaluation.is_evaluated(point)]
     if remaining:
         count = table.format_count(len(remaining), "point")
         log.info(f"evaluating {count} on the test images")
         evaluation.evaluate_points(sweep, remaining, at_a_time)
-        points = write_results(sweep)
-    accuracies = points.set_index("id").loc[ids, "test_accuracy"]
-    images = selected[0].folder.read_metrics().test_images
-    accuracy = format_percent(accuracies.mean(), images)
-    log.info(f"its test accuracy: {accuracy}{seeds}")
-    return points, bool(remaining)
+        write_results(sweep)
+    return bool(remaining)
 
 
 def write_sweep_report(sweep: Sweep) -> Path:
@@ -230,14 +221,11 @@ def write_sweep_report(sweep: Sweep) -> Path:
     executed = sweep.notebook_path
     values = {"sweep_dir": sweep.display_path}
     notebooks.execute(NOTEBOOKS / executed.name, executed, values)
-    points = make_table(sweep)
     html = page.render_report(
         "sweep.html.j2",
         {executed.stem: cells.read_notebook(executed)},
         title=f"Sweep {sweep.record.name}",
-        configurations=points["configuration"].nunique(),
-        names=table.find_varied(points),
-        metric=sweep.record.select.replace("_", " "),
+        names=table.find_varied(make_table(sweep)),
         credits=origins.collect_credits(sweep.source, sweep.record.inputs),
     )
     atomic_write(sweep.report_path, html.encode())

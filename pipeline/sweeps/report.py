@@ -1,86 +1,24 @@
-"""Write the sentences and draw the plots of sweep.ipynb."""
+"""Draw the plots of sweep.ipynb, and make its table of means."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.network.formats import format_percent, format_percent_interval
+from pipeline.network.formats import format_result
+from pipeline.records import Status
 from pipeline.reports import plots
-from pipeline.sweeps.table import describe_values
 
 SELECTED: dict[str, Any] = {"color": plots.VALIDATION, "zorder": 3}
 OTHER: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 0.8}
-ENDS = ["mean", "lowest", "highest"]
+SHIFT = 0.06  # between the lines of a panel, of the distance between two values
 MAX_TICKS = 8  # the most values that get a tick
+MAX_NAMES = 6  # the most lines that get a name
 MAX_PANELS = 4
-PANEL_SIZE = (3.7, 2.4)  # inches: as wide as the screen of a phone
-
-
-def describe_result(
-    selected: pd.Series,
-    ranking: pd.DataFrame,
-    parameter_names: Sequence[str],
-    metric: str,
-    tested: pd.Series,
-    images: int,
-) -> str:
-    """Return sentences with the test accuracy of a sweep, and how sure it is.
-
-    selected: the selected configuration, a row of the ranking.
-    parameter_names: the parameters that vary between configurations.
-    metric: the metric that selects.
-    tested: the test accuracy of each seed.
-    images: the number of test images.
-
-    The sentences are Markdown. They say whether luck may have decided.
-    """
-    accuracy = format_percent(tested.mean(), images)
-    values = describe_values(selected, parameter_names)
-    seeds = "with one seed"
-    if len(tested) > 1:
-        low = format_percent(tested.min(), images)
-        high = format_percent(tested.max(), images)
-        seeds = f"the mean of {len(tested)} seeds from {low} to {high}"
-    interval = format_percent_interval(tested.mean(), images)
-    sentences = [
-        f"**{accuracy}** of {images:,} test images classified correctly by "
-        f"**{values}**, {seeds}.",
-        f"The 95 % interval for other images is {interval}.",
-    ]
-    if len(ranking) > 1:
-        rank = f"{len(ranking)} configurations by {metric.replace('_', ' ')}"
-        luck = describe_luck(selected, ranking, metric)
-        sentences.append(f"It is the best of {rank}. {luck}.")
-    return " ".join(sentences)
-
-
-def describe_luck(selected: pd.Series, ranking: pd.DataFrame, metric: str) -> str:
-    """Return a sentence that says whether luck may have decided.
-
-    selected: the selected configuration, the first row of the ranking.
-
-    Luck may have decided if another configuration's range overlaps with the range of
-    the selected one. A range goes from the lowest to the highest result over the seeds.
-    """
-    low, high = selected[["lowest", "highest"]]
-    others = ranking[1:].dropna(subset="mean")  # without those that have no result
-    if others.empty:
-        return "No other configuration has a result"
-    first, second = ranking["mean"][:2]
-    if first == second:
-        return "The second has the same result, and stands later in the YAML file"
-    gap = abs(round(first, 4) - round(second, 4))
-    behind = f"{100 * gap:.2f} points" if "accuracy" in metric else f"{gap:.3f}"
-    result = f"The second is {behind} behind"
-    if selected["seeds"] == 1:
-        return f"{result}, with one seed, so luck may have decided"
-    if any((others["lowest"] <= high) & (others["highest"] >= low)):
-        return f"{result}, and ranges over the seeds overlap: luck may have decided"
-    return f"{result}, and no range over the seeds overlaps with that of the best"
+MAX_VALUES = 8  # of each parameter in a table of means
 
 
 def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> list[str]:
@@ -97,58 +35,92 @@ def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> li
 
 
 def draw_panel(
-    ranking: pd.DataFrame,
+    points: pd.DataFrame,
     name: str,
     parameter_names: Sequence[str],
     metric: str,
     selected: str,
 ) -> Figure:
-    """Draw the metric of all configurations by the values of one parameter.
+    """Draw the metric of all points by the values of one parameter.
 
+    points: the table of the sweep's points, from `make_table`.
     name: the parameter.
     parameter_names: all parameters that vary.
     selected: the key of the selected configuration, which gets a large dot.
 
-    A line joins configurations that differ only in this parameter. A bar goes from the
-    lowest to the highest result of the seeds.
+    A line joins the means of configurations that differ only in this parameter. A pale
+    dot is a seed. The lines are shifted a little, so that they do not hide each other.
     """
-    table = ranking.dropna(subset="mean").set_index("configuration")
-    figure, axis = make_panel(name, metric)
+    figure, axis = plots.make_panel(name, metric)
     scale = 100 if "accuracy" in metric else 1
-    table = table.assign(**{end: scale * table[end] for end in ENDS})
-    places = _place_values(axis, table[name])
+    done = points[points["status"] == Status.DONE]
+    done = done.assign(y=scale * done[metric], x=_place_values(axis, done[name]))
     others = [other for other in parameter_names if other != name]
-    groups = table.groupby(others) if others else [("", table)]
-    for _, line in groups:
-        look = SELECTED if selected in line.index else OTHER
-        line = line.assign(x=places).sort_values("x")
-        # Because of rounding, the mean of equal values may lie outside their range.
-        below = (line["mean"] - line["lowest"]).clip(0)
-        above = (line["highest"] - line["mean"]).clip(0)
-        bars: dict[str, Any] = {"fmt": "o-", "markersize": 4, "capsize": 2, **look}
-        axis.errorbar(line["x"], line["mean"], [below, above], **bars)
-        if selected in line.index:
-            own = line.loc[[selected]]
-            axis.plot(own["x"], own["mean"], "o", markersize=9, **look)
+    groups = list(done.groupby(others)) if others else [("", done)]
+    ends = {}
+    for place, (values, line) in enumerate(groups):
+        x = line["x"] + SHIFT * (place - (len(groups) - 1) / 2)
+        means = line["y"].groupby(x).mean()
+        own = x[line["configuration"] == selected]
+        look = OTHER if own.empty else SELECTED
+        axis.plot(x, line["y"], ".", alpha=0.4, **look)
+        axis.plot(means.index, means, "o-", markersize=4, **look)
+        if not own.empty:
+            axis.plot(own[:1], means[own[:1]], "o", markersize=9, **look)
+        ends[values] = means.index[-1], means.iloc[-1]
+    if len(others) == 1 and len(groups) <= MAX_NAMES:
+        _name_ends(axis, others[0], {str(value): end for (value,), end in ends.items()})
     return figure
 
 
-def make_panel(name: str, metric: str) -> tuple[Figure, Axes]:
-    """Return an empty panel whose axes have labels."""
-    figure, axis = plt.subplots(figsize=PANEL_SIZE, layout="constrained")
-    unit = " (%)" if "accuracy" in metric else ""
-    axis.set(xlabel=name, ylabel=f"{metric.replace('_', ' ')}{unit}")
-    axis.grid(color="#808080", alpha=0.3)
-    return figure, axis
+def _name_ends(axis: Axes, name: str, ends: dict[str, tuple[float, float]]) -> None:
+    """Write the values of the other parameter beside the ends of the lines.
+
+    name: the other parameter, which is written above them.
+    ends: the last dot of each line, by the value of the parameter.
+    """
+    low, high = axis.get_ylim()
+    height = low
+    for value, (x, y) in sorted(ends.items(), key=lambda item: item[1][1]):
+        height = max(y, height)
+        axis.annotate(value, (x, height), (8, 0), textcoords="offset points", size=8)
+        height += (high - low) / 12  # so that no two names overlap
+    axis.set_title(name, loc="right", fontsize=8)
 
 
-def _place_values(ax: Axes, values: pd.Series) -> pd.Series:
+def _place_values(axis: Axes, values: pd.Series) -> pd.Series:
     """Prepare the x axis of a panel, and return the place of each value on this axis.
 
     The places are 0, 1, 2, ..., and at most MAX_TICKS of them have a tick.
     """
     different = sorted(values.unique())
     places = {value: place for place, value in enumerate(different)}
-    shown = different[:: len(different) // MAX_TICKS + 1]
-    ax.set_xticks([places[value] for value in shown], shown)
+    labelled = different[:: len(different) // MAX_TICKS + 1]
+    axis.set_xticks([places[value] for value in labelled], labelled)
     return values.map(places)
+
+
+def make_mean_table(
+    ranking: pd.DataFrame, parameter_names: Sequence[str], metric: str, images: int
+) -> str:
+    """Return an HTML table of the means of a full grid of two parameters.
+
+    images: the number of images that the metric is measured on.
+
+    The better a mean, the darker its cell. For any other sweep, the table is "".
+    """
+    if len(parameter_names) != 2:
+        return ""
+    rows, columns = parameter_names
+    grid = ranking.pivot(index=rows, columns=columns, values="mean")
+    if max(grid.shape) > MAX_VALUES or grid.isna().any(axis=None):
+        return ""
+    ends = np.sort([grid.min(axis=None), grid.max(axis=None)])
+    worst, best = ends[::-1] if metric.endswith("error") else ends
+    shares = (grid - worst) / ((best - worst) or 1)
+    shades = shares.map(plots.shade)
+    texts = grid.map(lambda mean: format_result(metric, mean, images))
+    style = texts.style.apply(lambda _: shades, axis=None).set_uuid("means")
+    style = style.format_index(str, axis=0).format_index(str, axis=1)
+    html: str = style.set_table_attributes('class="shaded"').to_html()
+    return html

@@ -4,8 +4,6 @@ Configurations are compared by their mean over the seeds, because a single seed 
 lucky.
 """
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from pipeline.errors import InvalidFile
@@ -14,7 +12,7 @@ from pipeline.records import Status
 from pipeline.results.stages import SWEEP
 from pipeline.sweep_records import SweepDefinition
 from pipeline.sweeps.sweep import read_sweep
-from pipeline.sweeps.table import ALL_BUT_SEED, describe_values, has_ended, make_table
+from pipeline.sweeps.table import ALL_BUT_SEED, has_ended, make_table
 
 
 def rank_configurations(
@@ -25,9 +23,8 @@ def rank_configurations(
     table: the table of the sweep's points, from `make_table`.
 
     A row has the parameters except the seed, the number of `points` of the
-    configuration, the number of `seeds` that have finished, and the `mean`, the
-    `lowest` and the `highest` value of the metric over these seeds. A configuration is
-    `complete` if all its points are done.
+    configuration, the number of `seeds` that have finished, and the `mean` of the
+    metric over these seeds. A configuration is `complete` if all its points are done.
 
     Complete configurations come first, because the mean of a few seeds may be lucky.
     Then the mean decides. Configurations with equal means keep their order.
@@ -39,11 +36,8 @@ def rank_configurations(
     ranking["points"] = groups.size()
     ranking["seeds"] = done.size().reindex(ranking.index, fill_value=0)
     ranking["complete"] = ranking["seeds"] == ranking["points"]
-    results = done[definition.select].agg(["mean", "min", "max"])
-    results.columns = ["mean", "lowest", "highest"]
-    ranking = ranking.join(results)
     # The last digits of a mean depend on the order of its values.
-    ranking["mean"] = ranking["mean"].round(12)
+    ranking["mean"] = done[definition.select].mean().round(12)
     ascending = [False, definition.select.endswith("error")]
     ranking = ranking.sort_values(
         ["complete", "mean"], ascending=ascending, kind="stable"
@@ -81,21 +75,6 @@ def find_points(table: pd.DataFrame, best: pd.Series) -> list[str]:
     """
     done = table[table["status"] == Status.DONE]
     return list(done.loc[done["configuration"] == best["configuration"], "id"])
-
-
-def describe_selection(
-    best: pd.Series | None, reason: str, parameter_names: Sequence[str]
-) -> str:
-    """Return a text describing the configuration that `select_configuration` returned.
-
-    best: the configuration, or None.
-    reason: the reason why the configuration is not selected, or "".
-    parameter_names: the parameters whose values the text has.
-    """
-    if best is None:
-        return reason
-    which = f"{reason}, best so far" if reason else "selected"
-    return f"{which}: {describe_values(best, parameter_names)}"
 
 
 def find_selected(run_dir: str) -> list[str]:

@@ -90,11 +90,6 @@ def describe_values(row: pd.Series, parameter_names: Sequence[str]) -> str:
     return format_parameters(values) or "the only configuration"
 
 
-def describe_seeds(best: pd.Series) -> str:
-    """Return a text about the seeds of a complete configuration, or "" for one seed."""
-    return f", mean of {best['seeds']} seeds" if best["seeds"] > 1 else ""
-
-
 def describe_failures(table: pd.DataFrame) -> str:
     """Return a text that lists the points that have failed, and says what to do.
 

@@ -59,7 +59,42 @@ def test_methods_are_compared_with_the_network_the_least_accurate_first():
     answers = {"network": labels, "bad": 1 - labels, "half": np.array([0, 1, 0, 0])}
     _, *rows = baselines.compare_methods(answers, labels, "network")
     assert rows == [
-        ["bad", "0 %", "0", "4", "0.1250"],
-        ["half", "50 %", "0", "2", "0.5000"],
+        ["bad", "0 %", "0", "4", "0.12"],
+        ["half", "50 %", "0", "2", "0.5"],
         ["network", "100 %", "", "", ""],
     ]
+
+
+@pytest.mark.parametrize(
+    ("correct", "answer"),
+    [
+        # Of a hundred images the network has the first 80 right.
+        (
+            (70, 60),
+            "Yes: it classifies more than each of the 2 (the best: a (70.00 %)).",
+        ),
+        (
+            (78, 60),
+            "Not clearly: a (78.00 %) and network (80.00 %) may differ by luck ",
+        ),
+        (
+            (90, 99),
+            "No: a (90.00 %) and b (99.00 %) classify more than network (80.00 %)",
+        ),
+        ((90, 79), "No: a (90.00 %) classifies more than network (80.00 %)."),
+        (
+            (81, 82),
+            "Not clearly: b (82.00 %) and network (80.00 %) may differ by luck ",
+        ),
+    ],
+)
+def test_the_question_whether_it_is_better_has_an_answer(correct, answer):
+    labels = np.ones(100, int)
+    names = ("a, strength 10", "b", "network")
+    answers = {
+        name: (np.arange(100) < number).astype(int)
+        for name, number in zip(names, (*correct, 80), strict=True)
+    }
+    found = baselines.describe_rank(answers, labels, "network")
+    assert found.startswith(answer)
+    assert ("(p = " in found) == ("luck" in found)

@@ -353,3 +353,11 @@ def test_a_page_reads_only_with_the_published_helpers_and_few_units():
     assert live.can_classify(make_record(), ZEROS)
     assert not live.can_classify(make_record("0" * 64), ZEROS)
     assert not live.can_classify(make_record(), wide)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "floor"),
+    [([0.31] + 9 * [0.85], 80), (20 * [0.699], 60), ([0.4], 40), ([1.0], 90)],
+)
+def test_the_axis_begins_below_what_follows_the_first_tenth(accuracies, floor):
+    assert live.find_floor({"fitted": accuracies, "masked": 20 * [0.999]}) == floor

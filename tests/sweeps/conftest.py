@@ -9,7 +9,6 @@ from pipeline.parameters import from_values
 from pipeline.records import Status, TrainingMetrics
 from pipeline.sweep_records import SweepRecord
 from pipeline.sweeps.definition import list_points, read_definition
-from pipeline.sweeps.selection import rank_configurations
 from pipeline.sweeps.sweep import Sweep
 from pipeline.sweeps.table import make_table
 from tests.conftest import VALIDATED
@@ -80,16 +79,3 @@ def local(shared, pipeline):
         assert done.returncode == 0, done.stderr
 
     return shared("local", make)
-
-
-def make_ranking(values):
-    """Return the ranking of points.
-
-    values: an accuracy for each hidden size, learning rate and seed.
-    """
-    points = [
-        ({"hidden_size": size, "learning_rate": rate, "seed": seed}, value)
-        for (size, rate, seed), value in values.items()
-    ]
-    definition, table = make_points(points)
-    return rank_configurations(table, definition)

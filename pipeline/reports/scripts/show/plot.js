@@ -3,7 +3,7 @@
 import { addElement } from "./dom.js";
 
 const WIDTH = 600; // of a plot
-const HEIGHT = 240;
+const HEIGHT = 440;
 const STEPS = [0.02, 0.05, 0.1, 0.2]; // of an axis of accuracies
 const MOST_STEPS = 7;
 const SPACE = 28; // between the names of two lines
