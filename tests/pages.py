@@ -209,6 +209,9 @@ class Page:
         Everything that is folded is opened first.
         """
         page = self.page
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.evaluate(FITS)
+        page.evaluate("document.documentElement.style.fontSize = ''")
         assert page.evaluate(FITS)
         self.unfold()
         page.evaluate(ONE_TOKEN_OF_EACH_COLOUR)  # the other thousands are alike
@@ -217,6 +220,8 @@ class Page:
             assert (page.evaluate(GROUND) == DARK) == (scheme == "dark")
             assert self.find_violations() == []
         page.set_viewport_size({"width": DESKTOP, "height": 800})
+        assert page.evaluate(FITS)
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
         assert page.evaluate(FITS)
 
     def check_print(self):

@@ -97,6 +97,17 @@ def test_a_count_of_mistakes_shows_its_first_images_and_hides_them(browser, repo
         expect(images).to_have_count(0)
 
 
+def test_bars_and_shades_keep_their_colours_if_the_system_forces_its_own(
+    browser, reports
+):
+    with open_page(browser, reports["run"]) as report:
+        report.page.emulate_media(forced_colors="active")
+        style = "(each) => getComputedStyle(each).background"
+        cell = report.part('confusion [data-kind="3-5"]').first.evaluate(style)
+        assert cell.startswith("rgba(0, 114, 178, ")
+        assert "gradient" in report.part("scores li").nth(3).evaluate(style)
+
+
 def test_a_digit_is_drawn_read_and_taken_back_until_only_an_example_is_left(
     browser, reports
 ):

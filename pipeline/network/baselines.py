@@ -102,7 +102,8 @@ def compare_methods(
         cells = ["", "", ""]
         if name != reference:
             first, second, p = compare_pair(correct[name], correct[reference])
-            cells = [f"{first:,}", f"{second:,}", format_p(p).removeprefix("p = ")]
+            p_value = format_p(p).removeprefix("p ").removeprefix("= ")
+            cells = [f"{first:,}", f"{second:,}", p_value]
         accuracy = format_percent(correct[name].mean(), len(labels))
         rows.append([name, accuracy, *cells])
     return rows

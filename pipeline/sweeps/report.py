@@ -17,21 +17,7 @@ OTHER: dict[str, Any] = {"color": "#8A8A8A", "linewidth": 0.8}
 SHIFT = 0.06  # between the lines of a panel, of the distance between two values
 MAX_TICKS = 8  # the most values that get a tick
 MAX_NAMES = 6  # the most lines that get a name
-MAX_PANELS = 4
 MAX_VALUES = 8  # of each parameter in a table of means
-
-
-def order_by_effect(ranking: pd.DataFrame, parameter_names: Sequence[str]) -> list[str]:
-    """Return at most four parameters, the one with the largest effect first.
-
-    The effect of a parameter is how far apart the best and the worst of its values are,
-    each by the mean of all configurations with this value.
-    """
-    effects = {}
-    for name in parameter_names:
-        means = ranking.groupby(name)["mean"].mean()
-        effects[name] = means.max() - means.min()
-    return sorted(effects, key=lambda name: effects[name], reverse=True)[:MAX_PANELS]
 
 
 def draw_panel(
