@@ -1,6 +1,5 @@
 """What the command line refuses, and what it imports."""
 
-import shlex
 import subprocess
 import sys
 
@@ -9,8 +8,6 @@ import pytest
 
 from pipeline import commands
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.results.run_folder import RunFolder
-from tests.commands import make_options
 
 # Arguments, and what the message names. {d} is the folder of `bad_files`.
 REFUSED = {
@@ -97,20 +94,6 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     refused = pipeline("compare", "none", "default")
     assert f"{runs}/none does not exist" in refused.stderr
     assert pipeline("report", "default").stdout == "report: default/report.html\n"
-
-
-@pytest.mark.parametrize("closed", ["| head -1", "2>&-", ">&-"])
-def test_a_reader_that_stops_reading_ends_no_run(tmp_path, small_source, closed):
-    """The shell prints the exit code of the command, not that of `head`."""
-    values = {"source": small_source[0], "num_samples": 40, "num_validation": 10}
-    options = make_options(values | {"epochs": 1})
-    words = [sys.executable, "-m", "pipeline", "run", "--run-dir", tmp_path / "run"]
-    command = f"{shlex.join(map(str, [*words, *options]))} {closed}"
-    script = f"{command}; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
-    assert done.stderr == ""
-    assert done.stdout.splitlines()[-1] == "0"
-    assert RunFolder(tmp_path / "run").read_record().status == "done"
 
 
 def test_outside_the_environment_a_command_says_to_activate_it():
