@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +34,6 @@ PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
     f"{parameters.describe_allowed(name)} ({field.default})"
     for name, field in parameters.Parameters.model_fields.items()
 )
-
-
-class RunCommand(click.Command):
-    """The command `run`, which says how to write a parameter."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        for option, value in pairwise(args):
-            if option == "-p" and "=" in value:
-                form = value.replace("=", " ", 1)
-                problem = f"-p {value} has an equals sign. Write -p {form}"
-                raise click.UsageError(f"{problem}, with a space.", context)
-        return super().parse_args(context, args)
 
 
 class EchoHandler(logging.Handler):
@@ -96,7 +83,6 @@ def echo_path(label: str, path: Path) -> None:
 
 @main.command(
     "run",
-    cls=RunCommand,
     epilog=PARAMETERS,
     context_settings={"max_content_width": 160},
 )
@@ -107,7 +93,12 @@ def echo_path(label: str, path: Path) -> None:
     help="Default: runs/default, or a folder named after the parameters that differ.",
 )
 @click.option(
-    "-p", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter."
+    "-p",
+    "options",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter, such as -p epochs 5. There is no equals sign.",
 )
 @click.option(
     "--force",
@@ -178,17 +169,14 @@ def command_notebooks(paths: tuple[Path, ...]) -> None:
 
 @main.command("report")
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
-@click.option("--output", type=PAGE, help="Another path for the page of a notebook.")
-def command_report(path: Path, output: Path | None) -> None:
+def command_report(path: Path) -> None:
     """Make a page of a notebook, finished run or sweep."""
     if not path.is_dir():
         from pipeline.reports import page
 
         name = from_current_folder(str(path.with_suffix("")))
-        report = output or page.choose_page_path(name)
+        report = page.choose_page_path(name)
         page.write_notebook_page(path, report)
-    elif output:
-        raise click.UsageError("The page of a run or a sweep stays in its folder.")
     elif (path / SWEEP).exists():
         from pipeline.sweeps import execution, sweep
 

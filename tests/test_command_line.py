@@ -14,7 +14,6 @@ REFUSED = {
     "run -p learning_rte 1": "Did you mean learning_rate?",
     "run -p epochs 1.5": "epochs is '1.5'",
     "run -p run_dir x": "There is no parameter 'run_dir'",
-    "run -p learning_rate=0.01 -p epochs 5": "Write -p learning_rate 0.01",
     "run --run-dir=": "'' is not the path of a folder",
     "run mine": "(mine)",
     "run -p source {d}/no.npz": "source is '{d}/no.npz'",

@@ -198,7 +198,6 @@ FOREIGN = 'name: s # <meta name="generator" content="Jupyter">'
 OTHERS = {
     "run --run-dir {t}/theirs": "theirs/metrics.json",
     "sweep {t}/s.yaml --sweep-dir {t}/theirs": "theirs/results.csv",
-    "report {t}/01.ipynb --output {t}/page.html": "page.html",
     "compare {runs}/default {runs}/true-derivative --output {t}/page.html": "page.html",
     "run --run-dir {t}/sweep": "sweep/sweep.json",
     "sweep {t}/s.yaml --sweep-dir {t}/run": "run/run.json",
@@ -212,7 +211,6 @@ def test_what_another_has_made_is_not_replaced(
     tmp_path, runs, pipeline, monkeypatch, command, name
 ):
     monkeypatch.chdir(ROOT)
-    shutil.copy(ROOT / "notebooks" / "01_prepare.ipynb", tmp_path / "01.ipynb")
     (tmp_path / name).parent.mkdir(exist_ok=True)
     for path in (tmp_path / name, tmp_path / "s.yaml"):
         path.write_text(FOREIGN)
