@@ -26,7 +26,6 @@ from pipeline.network.published import HELPERS_SHA256, NOTE
 PIXELS, NUM_DIGITS = 784, 10
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # a limit, because the masks of all these images are in memory
-UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
 VALUES_PER_THREAD = 20_000  # for fewer values, another thread costs more than it saves
 
 
@@ -229,14 +228,11 @@ def update_weights(
 def add_scores(lookup, weights, images, scores):
     """Compute the scores of images (N, 784), and add them to the array scores (N, 10).
 
-    There is no dropout. The hidden units are processed in blocks of UNITS_PER_BLOCK.
+    There is no dropout.
     """
-    for start in range(0, len(weights[1]), UNITS_PER_BLOCK):
-        units = slice(start, start + UNITS_PER_BLOCK)
-        block = weights[0][:, units].copy(), weights[1][units]
-        mask, hidden = np.ones(len(block[1])), np.empty(len(block[1]))
-        for i in range(len(images)):
-            forward_image(images[i], lookup, block, mask, hidden, scores[i])
+    mask, hidden = np.ones(len(weights[1])), np.empty(len(weights[1]))
+    for i in range(len(images)):
+        forward_image(images[i], lookup, weights, mask, hidden, scores[i])
 
 
 def _train(
