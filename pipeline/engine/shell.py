@@ -59,8 +59,6 @@ def run_cells(
     os.environ.update(environment)
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()  # else all notebooks would draw the same numbers
-    if numba := sys.modules.get("numba"):
-        numba.config.reload_config()  # reads the new environment variables
     lock = threading.Lock()
 
     def send(kind: str, content: Mapping[str, object]) -> None:

@@ -197,7 +197,6 @@ def execute_stages(
     *,
     data_npz: bytes | None = None,
     label: str | None = "",
-    is_alone: bool = True,
     has_pictures: bool = True,
 ) -> dict[str, str]:
     """Execute the notebooks of some stages of a run, and log how long each took.
@@ -209,7 +208,7 @@ def execute_stages(
         in the folder only while the stages are executed.
     label: what the log calls the run, if it is one of several. If the label is None,
         nothing is logged.
-    is_alone, has_pictures: see `notebooks.execute`.
+    has_pictures: see `notebooks.execute`.
 
     Return the SHA-256 of each file that these stages wrote, by the name of the file.
     Raises NotebookFailed if a stage ends without one of its files.
@@ -231,7 +230,6 @@ def execute_stages(
                 folder.executed_path(stage),
                 values,
                 inputs=record.inputs,
-                is_alone=is_alone,
                 has_pictures=has_pictures,
             )
             missing = folder.list_missing(stage.files)
