@@ -151,7 +151,7 @@ FAILURES = [  # a status, the source of a cell, and what the error names besides
     ("failed", "%nosuch", "CellExecutionError"),
     ("diverged", DIVERGENCE, "learning_rate 0.5"),
     ("failed", "import os; os._exit(3)", "exit code 3"),
-    ("failed", "import os; os.kill(os.getpid(), 9)", "SIGKILL"),
+    ("failed", "import os; os.kill(os.getpid(), 9)", "exit code -9"),
 ]
 
 
