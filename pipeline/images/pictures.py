@@ -72,8 +72,6 @@ def read_folder(folder: Path) -> Pictures:
             samples[file.parent.name] += [np.asarray(before), image]
         own.append(image)
     warnings = [describe_problem(problem, names) for problem, names in problems.items()]
-    if not files:
-        check_depth(folder)
     if not 2 <= len(images) <= 10 or min(map(len, images.values())) < 2:
         problem = f"Classes with pictures in {folder}: {len(images)}"
         needed = "The folder needs 2 to 10 classes, with at least two pictures each."
@@ -84,16 +82,6 @@ def read_folder(folder: Path) -> Pictures:
     labelled = {names.index(name): images[name] for name in sorted(images)}
     arrays = split_and_mix(labelled) | {"classes": np.array(names)}
     return Pictures(arrays, warnings, samples)
-
-
-def check_depth(folder: Path) -> None:
-    """Raise InvalidInput if only sub-folders have folders of classes, as train/cat."""
-    inner = sorted(folder.glob("[!.]*/"))
-    deeper = [each for each in inner if find_pictures(each)]
-    if deeper:
-        largest = max(deeper, key=lambda each: len(find_pictures(each)))
-        problem = f"{folder} has no folder of a class, but {largest} has"
-        raise InvalidInput(f"source: {problem}. Set source to {largest}.")
 
 
 def find_pictures(folder: Path) -> list[Path]:

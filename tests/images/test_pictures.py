@@ -110,14 +110,6 @@ def test_each_image_keeps_its_label_and_each_part_of_a_split_has_all_classes(tmp
     assert not labels
 
 
-def test_a_folder_of_train_and_test_is_told_what_to_name(folder):
-    (folder.parent / "both").mkdir()
-    folder.rename(folder.parent / "both" / "train")
-    write_pictures(folder.parent / "both" / "test", {2: "two"}, count=4)
-    with pytest.raises(InvalidInput, match="Set source to .*/both/train"):
-        data.load_source(str(folder.parent / "both"))
-
-
 @pytest.mark.parametrize("name", ["cut.jpg", "none.png", "16-bit.png"])
 def test_a_picture_that_is_not_readable_is_refused(folder, name):
     """Pillow would truncate 16 bits to 8."""
