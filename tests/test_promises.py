@@ -15,7 +15,7 @@ import pytest
 from pipeline.paths import ROOT
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import CHECKPOINT, RUN_FILES, TRAINING
+from pipeline.results.stages import CLEARED_FILES, RECORD, TRAINING
 from tests.commands import PATIENCE, Command, make_options, wait_for
 from tests.engine.test_notebooks import write_notebook
 
@@ -51,7 +51,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(
     assert midway.run("run", "--run-dir", whole.path, *make_options(VALUES))[0] == 0
     assert folder.digest() == whole.digest()
     names = {path.name for path in folder.path.iterdir()}
-    assert names == {*RUN_FILES, LOCK} - {CHECKPOINT}
+    assert names == {*CLEARED_FILES, RECORD, LOCK}
 
 
 MESSAGE = "Interrupted. Give the same command again to continue.\n"
