@@ -69,9 +69,8 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     If the source is a path, `normalise_source` is applied to it.
     """
     values = dict(options)
-    source = values.get("source", "sample")
-    is_blank = not source.strip()  # which is refused later, with all wrong values
-    if not is_blank and source not in NAMED_SOURCES:
+    source = values.get("source")
+    if source and source not in NAMED_SOURCES:
         values["source"] = normalise_source(source)
     return values
 
@@ -132,10 +131,7 @@ def command_run(
 @click.option("--dry-run", is_flag=True, help="Show what would run, and train nothing.")
 def command_sweep(file: Path, sweep_dir: str | None, **options: Any) -> None:
     """Train the remaining points of the sweep in FILE. Evaluate the selected points."""
-    scheduler = options["scheduler"]
-    if scheduler == "":
-        raise click.UsageError("--scheduler needs an address, as tcp://HOST:8786.")
-    if scheduler and options["workers"]:
+    if options["scheduler"] and options["workers"]:
         raise click.UsageError("--scheduler allows no --workers.")
     from pipeline.sweeps.sweep import prepare_sweep
 
