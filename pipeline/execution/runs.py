@@ -253,15 +253,8 @@ def summarise_metrics(folder: RunFolder) -> str:
     """
     record = folder.read_record()
     metrics = folder.read_metrics()
-    values = metrics.model_dump()
     is_published = provenance.has_published_helpers(record.inputs)
     changed = find_changed_from_original(record.parameters)
-    if not provenance.has_mnist(record.inputs):
-        table = ""
-    elif changed:  # so the metrics are not meant to be equal
-        table = formats.format_table(values, equal="", other="")
-    else:
-        table = formats.format_table(values)
     differences: list[str] = []
     if changed:
         differences.append(format_parameters(changed))
@@ -272,8 +265,10 @@ def summarise_metrics(folder: RunFolder) -> str:
         parts.append(f"What differs from the original: {', '.join(differences)}")
     if not is_published:
         parts.append(published.NOTE)
-    if table:
-        parts.append(table)
+    if provenance.has_mnist(record.inputs):
+        # If a parameter has changed, the metrics are not meant to be equal.
+        other = "" if changed else "NOT equal"
+        parts.append(formats.format_table(metrics.model_dump(), other))
     parts += [summarise_test(metrics), f"report: {os.path.relpath(folder.report_path)}"]
     return "\n" + "\n\n".join(parts)
 
