@@ -11,7 +11,6 @@ The commands are defined in commands.py. The exit code says how the command ende
 import atexit
 import contextlib
 import importlib.util
-import io
 import os
 import signal
 import sys
@@ -33,20 +32,7 @@ def set_signal_handler(handler: Any) -> None:
             signal.signal(number, handler)
 
 
-def open_closed_streams() -> None:
-    """Open the null device in place of each standard stream that is closed.
-
-    Otherwise the first file that the command opens would get the stream's number.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
-
-
 if __name__ == "__main__":
-    open_closed_streams()
     # During the imports below, nothing needs to be recorded, so a signal exits at once.
     set_signal_handler(lambda number, frame: os._exit(128 + number))
     if importlib.util.find_spec("papermill") is None:
@@ -75,33 +61,13 @@ def call_main() -> int:
         return 2 if isinstance(error, InvalidInput) else 1
     except (KeyboardInterrupt, click.Abort) as error:
         click.echo(INTERRUPTED, err=True)
-        return 128 + find_signal(error)
-
-
-def find_signal(error: BaseException) -> int:
-    """Return the number of the signal that has led to an error.
-
-    click raises an Abort whose cause is the Interrupted of `raise_interrupted`.
-    """
-    for each in (error, error.__cause__):
-        if isinstance(each, Interrupted):
-            return each.number
-    return signal.SIGINT
-
-
-class Interrupted(KeyboardInterrupt):
-    """The error that is raised when a signal ends the command.
-
-    number: the number of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+        # click raises an Abort, whose cause is the error of `raise_interrupted`.
+        interruption = error.__cause__ or error
+        return 128 + int(interruption.args[0])
 
 
 def raise_interrupted(number: int, frame: FrameType | None) -> None:
-    """Raise Interrupted. This is the handler of the signals that end a command.
+    """Raise KeyboardInterrupt. This handles the signals that end a command.
 
     All further signals are ignored. If the command is still running after
     SECONDS_TO_END, an alarm ends the command: the exception may be lost, for instance
@@ -111,7 +77,7 @@ def raise_interrupted(number: int, frame: FrameType | None) -> None:
     set_signal_handler(signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: end_at_once(INTERRUPTED, 128 + number))
     signal.alarm(SECONDS_TO_END)
-    raise Interrupted(number)
+    raise KeyboardInterrupt(number)
 
 
 def end_at_once(message: str, code: int) -> None:
@@ -121,51 +87,14 @@ def end_at_once(message: str, code: int) -> None:
     os._exit(code)
 
 
-class StandardStream(io.TextIOWrapper):
-    """Standard output or error, which falls silent when nobody reads it any more.
-
-    For instance, `head` and `less` end before the command does. The command goes on. If
-    the system refuses the output for another reason, such as a full disk, the command
-    ends.
-
-    number: 1 for standard output, 2 for standard error.
-    """
-
-    def __init__(self, number: int) -> None:
-        binary = open(number, "wb", closefd=False)  # noqa: SIM115 - open until the end
-        super().__init__(binary, errors="backslashreplace", line_buffering=True)
-
-    def write(self, text: str) -> int:
-        try:
-            super().write(text)
-        except OSError as error:
-            self._handle(error)
-        return len(text)
-
-    def flush(self) -> None:
-        try:
-            super().flush()
-        except OSError as error:
-            self._handle(error)
-
-    def _handle(self, error: OSError) -> None:
-        if not isinstance(error, BrokenPipeError):
-            end_at_once(f"Error: the output cannot be written: {error.strerror}", 1)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
-
-
 def command_line() -> None:
     """Run ``python -m pipeline``."""
     set_signal_handler(raise_interrupted)
-    sys.stdout = StandardStream(1)
-    sys.stderr = StandardStream(2)
+    # The name of a file may contain bytes that are not UTF-8.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = call_main()
     # A normal exit would also free each object, which takes 0.2 s.
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(code)
 
 

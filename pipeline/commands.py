@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +36,11 @@ PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
 )
 
 
-class RunCommand(click.Command):
-    """The command `run`, which says how to write a parameter."""
+class EchoHandler(logging.Handler):
+    """Print each message, and raise an error if the output cannot be written."""
 
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        for option, value in pairwise(args):
-            if option == "-p" and "=" in value:
-                form = value.replace("=", " ", 1)
-                problem = f"-p {value} has an equals sign. Write -p {form}"
-                raise click.UsageError(f"{problem}, with a space.", context)
-        return super().parse_args(context, args)
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage())
 
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,7 +51,7 @@ def main() -> None:
         problem = f"The notebooks are not at {NOTEBOOKS}"
         raise click.UsageError(f"{problem}: clone the project, and pip install -e .")
     forbid_import("rfc3987_syntax")  # jsonschema's; it takes 0.9 s, and is not needed
-    logging.basicConfig(stream=sys.stdout, format="%(message)s", force=True)
+    logging.basicConfig(handlers=[EchoHandler()], force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
 
 
@@ -75,9 +69,8 @@ def read_parameters(options: Sequence[tuple[str, str]]) -> dict[str, str]:
     If the source is a path, `normalise_source` is applied to it.
     """
     values = dict(options)
-    source = values.get("source", "sample")
-    is_blank = not source.strip()  # which is refused later, with all wrong values
-    if not is_blank and source not in NAMED_SOURCES:
+    source = values.get("source")
+    if source and source not in NAMED_SOURCES:
         values["source"] = normalise_source(source)
     return values
 
@@ -89,7 +82,6 @@ def echo_path(label: str, path: Path) -> None:
 
 @main.command(
     "run",
-    cls=RunCommand,
     epilog=PARAMETERS,
     context_settings={"max_content_width": 160},
 )
@@ -100,7 +92,12 @@ def echo_path(label: str, path: Path) -> None:
     help="Default: runs/default, or a folder named after the parameters that differ.",
 )
 @click.option(
-    "-p", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter."
+    "-p",
+    "options",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter, such as -p epochs 5. There is no equals sign.",
 )
 @click.option(
     "--force",
@@ -134,10 +131,7 @@ def command_run(
 @click.option("--dry-run", is_flag=True, help="Show what would run, and train nothing.")
 def command_sweep(file: Path, sweep_dir: str | None, **options: Any) -> None:
     """Train the remaining points of the sweep in FILE. Evaluate the selected points."""
-    scheduler = options["scheduler"]
-    if scheduler == "":
-        raise click.UsageError("--scheduler needs an address, as tcp://HOST:8786.")
-    if scheduler and options["workers"]:
+    if options["scheduler"] and options["workers"]:
         raise click.UsageError("--scheduler allows no --workers.")
     from pipeline.sweeps.sweep import prepare_sweep
 
@@ -171,17 +165,14 @@ def command_notebooks(paths: tuple[Path, ...]) -> None:
 
 @main.command("report")
 @click.argument("path", metavar="NOTEBOOK | RUN_DIR", type=EXISTING)
-@click.option("--output", type=PAGE, help="Another path for the page of a notebook.")
-def command_report(path: Path, output: Path | None) -> None:
+def command_report(path: Path) -> None:
     """Make a page of a notebook, finished run or sweep."""
     if not path.is_dir():
         from pipeline.reports import page
 
         name = from_current_folder(str(path.with_suffix("")))
-        report = output or page.choose_page_path(name)
+        report = page.choose_page_path(name)
         page.write_notebook_page(path, report)
-    elif output:
-        raise click.UsageError("The page of a run or a sweep stays in its folder.")
     elif (path / SWEEP).exists():
         from pipeline.sweeps import execution, sweep
 

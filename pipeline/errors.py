@@ -18,14 +18,8 @@ class PipelineError(Exception):
     """The base class of these errors."""
 
     def _render_traceback_(self) -> list[str]:
-        """Return the lines that a notebook shows instead of a traceback.
-
-        The lines contain the message of this error and, if there is one, of its cause.
-        """
-        lines = [f"{type(self).__name__}: {self}"]
-        if self.__cause__ is not None:
-            lines.append(f"Caused by {type(self.__cause__).__name__}: {self.__cause__}")
-        return lines
+        """Return the lines that a notebook shows instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class InvalidInput(PipelineError, ValueError):

@@ -4,8 +4,6 @@ import os
 import re
 from pathlib import Path
 
-from pipeline.errors import InvalidInput
-
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 # The paths of results are relative to this folder. Tests of notebooks set DIGITS_BASE,
@@ -23,15 +21,10 @@ def normalise_source(path: str) -> str:
     """Convert a path from the command line into a source, as a run records it.
 
     A source inside the project is relative to the project's root. A source in the
-    user's home begins with ``~``, so that no file of a run contains the user's name. If
-    the path is in neither place, an absolute path stays absolute, and a relative path
-    becomes relative to the project's root.
+    user's home begins with ``~``, so that no file of a run contains the user's name. In
+    any other place it is absolute.
     """
-    absolute = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
-    source = hide_folders(absolute)
-    if source == absolute and not Path(path).is_absolute():
-        return os.path.relpath(path, ROOT)
-    return source
+    return hide_folders(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
 
 
 def resolve_source(source: str) -> Path:
@@ -47,11 +40,7 @@ def from_current_folder(path: str) -> str:
     """Return the display path of a path from the command line.
 
     path: an absolute path, or a path that is relative to the current folder.
-
-    Raises InvalidInput if the path is blank.
     """
-    if not path.strip():
-        raise InvalidInput(f"{path!r} is not the path of a folder. Name one.")
     return to_display_path(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps links
 
 

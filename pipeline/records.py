@@ -115,7 +115,6 @@ class Origin(_Record):
     """
 
     system: str
-    processor: str
     blas: str
     python: str
     commit: str | None = None

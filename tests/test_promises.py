@@ -15,7 +15,7 @@ import pytest
 from pipeline.paths import ROOT
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
-from pipeline.results.stages import CHECKPOINT, RUN_FILES, TRAINING
+from pipeline.results.stages import CLEARED_FILES, RECORD, TRAINING
 from tests.commands import PATIENCE, Command, make_options, wait_for
 from tests.engine.test_notebooks import write_notebook
 
@@ -51,7 +51,7 @@ def test_a_run_that_is_killed_at_any_stage_ends_with_the_same_bits(
     assert midway.run("run", "--run-dir", whole.path, *make_options(VALUES))[0] == 0
     assert folder.digest() == whole.digest()
     names = {path.name for path in folder.path.iterdir()}
-    assert names == {*RUN_FILES, LOCK} - {CHECKPOINT}
+    assert names == {*CLEARED_FILES, RECORD, LOCK}
 
 
 MESSAGE = "Interrupted. Give the same command again to continue.\n"
@@ -198,7 +198,6 @@ FOREIGN = 'name: s # <meta name="generator" content="Jupyter">'
 OTHERS = {
     "run --run-dir {t}/theirs": "theirs/metrics.json",
     "sweep {t}/s.yaml --sweep-dir {t}/theirs": "theirs/results.csv",
-    "report {t}/01.ipynb --output {t}/page.html": "page.html",
     "compare {runs}/default {runs}/true-derivative --output {t}/page.html": "page.html",
     "run --run-dir {t}/sweep": "sweep/sweep.json",
     "sweep {t}/s.yaml --sweep-dir {t}/run": "run/run.json",
@@ -212,7 +211,6 @@ def test_what_another_has_made_is_not_replaced(
     tmp_path, runs, pipeline, monkeypatch, command, name
 ):
     monkeypatch.chdir(ROOT)
-    shutil.copy(ROOT / "notebooks" / "01_prepare.ipynb", tmp_path / "01.ipynb")
     (tmp_path / name).parent.mkdir(exist_ok=True)
     for path in (tmp_path / name, tmp_path / "s.yaml"):
         path.write_text(FOREIGN)

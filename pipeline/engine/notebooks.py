@@ -7,6 +7,7 @@ instead of in a Jupyter kernel. papermill's client stores the outputs.
 
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import closing
 from copy import deepcopy
@@ -56,10 +57,12 @@ class _Progress:
 
     A notebook begins each progress line with \r, to overwrite the line before.
     papermill's client writes what the notebook prints to this object, as if it were a
-    file. Nothing is shown for one of several notebooks that are executed at once.
+    file. Nothing is shown for one of several notebooks that are executed at once, each
+    in a thread.
     """
 
-    def __init__(self, name: str, is_alone: bool) -> None:
+    def __init__(self, name: str) -> None:
+        is_alone = threading.current_thread() is threading.main_thread()
         self.name, self.is_shown = name, sys.stderr.isatty() and is_alone
         self.write("\r...")
 
@@ -82,7 +85,6 @@ def execute(
     parameters: Mapping[str, object] | None = None,
     *,
     inputs: Mapping[str, str] | None = None,
-    is_alone: bool = True,
     has_pictures: bool = True,
 ) -> None:
     """Execute a notebook, and write the executed notebook with its outputs.
@@ -95,8 +97,6 @@ def execute(
     inputs: the digests that the command recorded when it started (see provenance.py).
         The cells and the code that have these digests are executed. If this is None,
         the cells on disk are executed, and the code is not checked.
-    is_alone: whether no other notebook is executed at the same time. Otherwise the
-        notebook uses only one core, and its progress is not shown.
     has_pictures: whether cells with the tag PICTURE are executed.
 
     Raises InvalidFile if the file is not a Python notebook. Raises NotebookFailed if a
@@ -111,12 +111,12 @@ def execute(
     check_language(node, notebook)
     declared = papermill.inspect_notebook(node)
     values = {k: value for k, value in (parameters or {}).items() if k in declared}
-    variables = {} if is_alone else {"NUMBA_NUM_THREADS": "1"}
+    variables: dict[str, str] = {}
     if "run_dir" in values:
         variables[RUN_DIR_VARIABLE] = str(BASE / str(values["run_dir"]))
     code = provenance.select_code(inputs or {})
     with (
-        closing(_Progress(notebook.name, is_alone)) as progress,
+        closing(_Progress(notebook.name)) as progress,
         NotebookProcess(variables, code, notebook.resolve().parent) as process,
     ):
         execution = _Execution(process, progress, has_pictures)

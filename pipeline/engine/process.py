@@ -158,16 +158,9 @@ class NotebookProcess:
                 yield kind, content
         except (EOFError, OSError):
             self.process.join()
-            raise NotebookFailed(f"its process {self._describe_end()}") from None
-
-    def _describe_end(self) -> str:
-        """Return a clause that says how the process ended, as far as is known."""
-        code = self.process.exitcode
-        if code is None or code == 255:  # 255 also stands for an unknown code
-            return "ended early"
-        if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"ended with exit code {code}"
+            code = self.process.exitcode  # if a signal killed it: minus its number
+            problem = f"its process ended with exit code {code}"
+            raise NotebookFailed(problem) from None
 
     def close_files(self) -> None:
         """Tell the process that no cells follow, and wait until its files are closed.

@@ -59,12 +59,10 @@ def run_cells(
     os.environ.update(environment)
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()  # else all notebooks would draw the same numbers
-    if numba := sys.modules.get("numba"):
-        numba.config.reload_config()  # reads the new environment variables
     lock = threading.Lock()
 
     def send(kind: str, content: Mapping[str, object]) -> None:
-        text = json.dumps([kind, content], default=_to_json, ensure_ascii=False)
+        text = json.dumps([kind, content], default=json_default, ensure_ascii=False)
         with lock:  # several threads of a cell may print at the same time
             pipe.send_bytes(text.encode("utf-8", "replace"))
 
@@ -120,11 +118,6 @@ def end_in_order(shell: "_Shell") -> None:
     shell.reset(new_session=False)  # type: ignore[no-untyped-call]
     gc.collect()
     atexit._run_exitfuncs()
-
-
-def _to_json(value: object) -> object:
-    """Convert a value that JSON cannot represent, in the same way as jupyter_client."""
-    return json_default(bytes(value) if isinstance(value, memoryview) else value)
 
 
 def _end_with_parent() -> None:

@@ -4,10 +4,8 @@ The description has neither the name of the machine nor the name of its user.
 """
 
 import platform
-import re
 import subprocess
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,18 +31,7 @@ def collect_origin() -> Origin:
         commit = None
     return Origin(
         system=platform.platform(),
-        processor=find_processor(),
         blas=f"{blas['name']} {blas['version']}",
         python=platform.python_version(),
         commit=commit,
     )
-
-
-def find_processor() -> str:
-    """Return the name of the processor, or its architecture if the name is unknown."""
-    cpuinfo = Path("/proc/cpuinfo")  # exists only on Linux
-    if cpuinfo.exists():
-        name = re.search(r"^model name\s*: (.*)", cpuinfo.read_text(), re.M)
-        if name:
-            return name[1]
-    return platform.machine()

@@ -197,7 +197,6 @@ def execute_stages(
     *,
     data_npz: bytes | None = None,
     label: str | None = "",
-    is_alone: bool = True,
     has_pictures: bool = True,
 ) -> dict[str, str]:
     """Execute the notebooks of some stages of a run, and log how long each took.
@@ -209,7 +208,7 @@ def execute_stages(
         in the folder only while the stages are executed.
     label: what the log calls the run, if it is one of several. If the label is None,
         nothing is logged.
-    is_alone, has_pictures: see `notebooks.execute`.
+    has_pictures: see `notebooks.execute`.
 
     Return the SHA-256 of each file that these stages wrote, by the name of the file.
     Raises NotebookFailed if a stage ends without one of its files.
@@ -231,7 +230,6 @@ def execute_stages(
                 folder.executed_path(stage),
                 values,
                 inputs=record.inputs,
-                is_alone=is_alone,
                 has_pictures=has_pictures,
             )
             missing = folder.list_missing(stage.files)
@@ -255,15 +253,8 @@ def summarise_metrics(folder: RunFolder) -> str:
     """
     record = folder.read_record()
     metrics = folder.read_metrics()
-    values = metrics.model_dump()
     is_published = provenance.has_published_helpers(record.inputs)
     changed = find_changed_from_original(record.parameters)
-    if not provenance.has_mnist(record.inputs):
-        table = ""
-    elif changed:  # so the metrics are not meant to be equal
-        table = formats.format_table(values, equal="", other="")
-    else:
-        table = formats.format_table(values)
     differences: list[str] = []
     if changed:
         differences.append(format_parameters(changed))
@@ -274,8 +265,10 @@ def summarise_metrics(folder: RunFolder) -> str:
         parts.append(f"What differs from the original: {', '.join(differences)}")
     if not is_published:
         parts.append(published.NOTE)
-    if table:
-        parts.append(table)
+    if provenance.has_mnist(record.inputs):
+        # If a parameter has changed, the metrics are not meant to be equal.
+        other = "" if changed else "NOT equal"
+        parts.append(formats.format_table(metrics.model_dump(), other))
     parts += [summarise_test(metrics), f"report: {os.path.relpath(folder.report_path)}"]
     return "\n" + "\n\n".join(parts)
 

@@ -59,21 +59,18 @@ def _verify_beside_others(run_dir: str) -> tuple[list[str], bool]:
     """Verify a run, and return what is to be logged, and whether it is reproduced."""
     lines = [run_dir]
     try:
-        verify(run_dir, lines.append, is_alone=False)
+        verify(run_dir, lines.append)
     except PipelineError as error:
         return [*lines, str(error)], False
     return lines, True
 
 
-def verify(
-    run_dir: str, say: Callable[[str], None] = log.info, *, is_alone: bool = True
-) -> None:
+def verify(run_dir: str, say: Callable[[str], None] = log.info) -> None:
     """Repeat a finished run or point, and compare its results with the stored ones.
 
     The run is repeated in a temporary folder. Each result gets a line.
 
     say: what gets the lines.
-    is_alone: whether no other run is verified at the same time.
 
     Raises InvalidInput if the folder has no finished run, if the run was trained with
     another helpers.py, or if there are no images. Raises
@@ -86,7 +83,7 @@ def verify(
     altered = folder.list_altered(record)
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         again = RunFolder(temporary)
-        inputs = repeat(folder, record, again, is_alone)
+        inputs = repeat(folder, record, again)
         repeated = again.digest()
         both = [name for name in folder.digest() if name in repeated]
         unaltered = [name for name in both if name not in altered]
@@ -127,9 +124,7 @@ def verify(
     )
 
 
-def repeat(
-    folder: RunFolder, record: RunRecord, again: RunFolder, is_alone: bool
-) -> dict[str, str]:
+def repeat(folder: RunFolder, record: RunRecord, again: RunFolder) -> dict[str, str]:
     """Repeat a run in another folder, and return the inputs of the repetition.
 
     If the source of the images is missing, the images are those of data.npz.
@@ -151,8 +146,7 @@ def repeat(
         record.replace(inputs=inputs),
         executed,
         data_npz=data_npz,
-        label="" if is_alone else None,
-        is_alone=is_alone,
+        label=None,
     )
     return inputs
 

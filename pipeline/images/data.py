@@ -20,8 +20,10 @@ from pipeline.records import SPLITS
 SAMPLE = NOTEBOOKS / "data" / "mnist_sample.npz"
 SOURCE: Layout = {"x_train": ("uint8", ("N", 28, 28)), "y_train": ("uint8", ("N",))}
 SOURCE |= {"x_test": ("uint8", ("M", 28, 28)), "y_test": ("uint8", ("M",))}
-DATA: Layout = {f"x_{split}": ("uint8", (split, 784)) for split in SPLITS}
-DATA |= {f"y_{split}": ("uint8", (split,)) for split in SPLITS}
+DATA: Layout = {}
+for _split in SPLITS:
+    DATA[f"x_{_split}"] = ("uint8", (_split, 784))
+    DATA[f"y_{_split}"] = ("uint8", (_split,))
 # The SHA-256 of MNIST's test set, which the project's sample of MNIST has, too.
 MNIST_TEST = {
     "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
@@ -85,7 +87,6 @@ class Data:
 
     source_sha256: the SHA-256 of each of the four arrays of the source, by name.
     warnings: warnings about the user's own pictures.
-    samples: some of the user's own pictures, see `pictures.Pictures`.
     """
 
     x_train: np.ndarray
@@ -98,13 +99,11 @@ class Data:
     source_sha256: dict[str, str]
     classes: Classes = DIGITS
     warnings: list[str] = field(default_factory=list)
-    samples: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
     @property
     def arrays(self) -> Arrays:
-        """Return the six arrays, in the order of the fields."""
-        fields = vars(self).items()
-        return {name: array for name, array in fields if name[:2] in ("x_", "y_")}
+        """Return the six arrays, in the order of DATA."""
+        return {name: getattr(self, name) for name in DATA}
 
     @property
     def sha256(self) -> str:
@@ -150,16 +149,14 @@ def load_source(source: str) -> Data:
     InvalidInput if the source does not exist or cannot be used.
     """
     path = SAMPLE if source == "sample" else resolve_source(source)
-    own: dict[str, Any] = {}  # what only a folder of pictures has
+    warnings: list[str] = []
     if source in KERAS_SOURCES:
         arrays = _load_from_keras(source)
     elif path.is_dir():
         # This imports Pillow, which takes 0.05 s; most sources are no folders.
         from pipeline.images import pictures
 
-        folder = pictures.read_folder(path)
-        arrays = folder.arrays
-        own = {"warnings": folder.warnings, "samples": folder.samples}
+        arrays, warnings = pictures.read_folder(path)
     elif path.suffix.lower() == ".npz" and path.exists():
         advice = "Use an .npz file in the layout of keras.datasets."
         arrays = read_arrays(path, SOURCE, advice)
@@ -183,7 +180,7 @@ def load_source(source: str) -> Data:
         source=source,
         source_sha256=digests,
         classes=_name_classes(source, arrays, digests),
-        **own,
+        warnings=warnings,
     )
 
 

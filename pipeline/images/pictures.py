@@ -6,7 +6,6 @@ The folder has a sub-folder of pictures for each class.
 import string
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ CENTRE = 14.5  # where the centre of mass is put in both directions, as in MNIST
 BLANK = 25  # a picture with less contrast than this, out of 255 grey levels, is blank
 FAINT = 0.2  # ink fainter than this share of the darkest ink counts as paper
 WHOLE_SIDE = 0.9  # if at least this share of a side is ink, the paper is in shade
-PAIRS = 5  # how many pictures of each class are shown before and after the conversion
 SEED = 1  # the seed of the generator that draws the test images
 
 STRAY = "files that are not a PNG or JPEG in the folder of a class, left out"
@@ -29,28 +27,16 @@ EMPTY = "blank pictures, left out"
 SHADED = "pictures in shade; light them evenly, scan them, or crop them"
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """The user's own pictures, as the arrays of a source.
-
-    warnings: warnings about files that were left out and about pictures in shade.
-    samples: some pictures of each class. Each picture is in the list twice, before and
-        after its conversion to MNIST's format, (28, 28) uint8.
-    """
-
-    arrays: Arrays
-    warnings: list[str]
-    samples: dict[str, list[np.ndarray]]
-
-
-def read_folder(folder: Path) -> Pictures:
+def read_folder(folder: Path) -> tuple[Arrays, list[str]]:
     """Read a folder of pictures, and split them into training and test images.
+
+    Return the arrays of a source, and warnings about files that were left out and about
+    pictures in shade.
 
     Raises InvalidFile if a picture cannot be read, and InvalidInput if there are too
     few or too many classes.
     """
     images: dict[str, list[np.ndarray]] = defaultdict(list)
-    samples: dict[str, list[np.ndarray]] = defaultdict(list)
     problems: dict[str, list[str]] = defaultdict(list)  # for each problem, the pictures
     files = find_pictures(folder)
     for file in sorted({*folder.rglob("[!.]*")}.difference(files)):
@@ -58,22 +44,14 @@ def read_folder(folder: Path) -> Pictures:
             problems[STRAY].append(file.relative_to(folder).as_posix())
     for file in files:
         name = file.relative_to(folder).as_posix()
-        grey = read_greyscale(file)
-        image, is_shaded = to_mnist(grey)
+        image, is_shaded = to_mnist(read_greyscale(file))
         if image is None:
             problems[EMPTY].append(name)
             continue
         if is_shaded:
             problems[SHADED].append(name)
-        own = images[file.parent.name]
-        if len(own) < PAIRS:
-            paper = int(grey[0, 0])
-            before = ImageOps.pad(Image.fromarray(grey), image.shape, color=paper)
-            samples[file.parent.name] += [np.asarray(before), image]
-        own.append(image)
+        images[file.parent.name].append(image)
     warnings = [describe_problem(problem, names) for problem, names in problems.items()]
-    if not files:
-        check_depth(folder)
     if not 2 <= len(images) <= 10 or min(map(len, images.values())) < 2:
         problem = f"Classes with pictures in {folder}: {len(images)}"
         needed = "The folder needs 2 to 10 classes, with at least two pictures each."
@@ -83,17 +61,7 @@ def read_folder(folder: Path) -> Pictures:
         names = list(string.digits)
     labelled = {names.index(name): images[name] for name in sorted(images)}
     arrays = split_and_mix(labelled) | {"classes": np.array(names)}
-    return Pictures(arrays, warnings, samples)
-
-
-def check_depth(folder: Path) -> None:
-    """Raise InvalidInput if only sub-folders have folders of classes, as train/cat."""
-    inner = sorted(folder.glob("[!.]*/"))
-    deeper = [each for each in inner if find_pictures(each)]
-    if deeper:
-        largest = max(deeper, key=lambda each: len(find_pictures(each)))
-        problem = f"{folder} has no folder of a class, but {largest} has"
-        raise InvalidInput(f"source: {problem}. Set source to {largest}.")
+    return arrays, warnings
 
 
 def find_pictures(folder: Path) -> list[Path]:

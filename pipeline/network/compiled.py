@@ -3,20 +3,18 @@
 The loops compute what the published helpers.py computes. If helpers.py has another
 digest than the published version, the functions in helpers.py are called instead.
 
-The loops gave the same bits on every machine on which they were tried, and with any
-number of threads, because each sum is computed in one fixed order. Pixels of 0 are
-skipped.
+The loops gave the same bits on every machine on which they were tried, because each
+sum is computed in one fixed order. Pixels of 0 are skipped.
 """
 # mypy: allow-untyped-defs
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial, wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import config, njit
+from numba import njit
 
 import helpers
 from helpers import Bytes, Floats, Weights
@@ -26,8 +24,6 @@ from pipeline.network.published import HELPERS_SHA256, NOTE
 PIXELS, NUM_DIGITS = 784, 10
 PIXEL_VALUES = np.arange(256, dtype=np.uint8)
 IMAGES_PER_CALL = 1000  # a limit, because the masks of all these images are in memory
-UNITS_PER_BLOCK = 256  # so few that their weights stay in the processor's cache
-VALUES_PER_THREAD = 20_000  # for fewer values, another thread costs more than it saves
 
 
 @wraps(helpers.train_epoch, assigned=())  # shows the signature of helpers.train_epoch
@@ -43,12 +39,13 @@ def train_epoch(
 ) -> tuple[float, float]:
     """Train for one epoch, with the same arguments and result as helpers.train_epoch.
 
-    The loops are used if `loops_fit` and the batch size is 1. Otherwise
-    helpers.train_epoch is called. If helpers.py is not the published version, this is
-    said once.
+    The two generators must not be the same, because the loops draw all masks of pixels
+    before all masks of units. The loops are used if `loops_fit` and the batch size is
+    1. Otherwise helpers.train_epoch is called. If helpers.py is not the published
+    version, this is said once.
     """
     arrays = images, labels, weights
-    if batch_size == 1 and loops_fit(*arrays, rng, input_rng):
+    if batch_size == 1 and loops_fit(*arrays):
         return _train(*arrays, rng, input_rng, **options)
     if not is_published():
         print_note()
@@ -93,30 +90,23 @@ def measure_activity(
     return count / len(images)
 
 
-def loops_fit(
-    images: Bytes, labels: Bytes, weights: Weights, *generators: object
-) -> bool:
+def loops_fit(images: Bytes, labels: Bytes, weights: Weights) -> bool:
     """Return whether the loops compute the same as helpers.py with these arguments.
 
     helpers.py has to be the published version. The loops check no bounds, so the arrays
     need the right types and shapes: images (N, 784) uint8, labels (N,) uint8, and
-    weights (784, H) and (H, 10) float64 in C order. The generators have to be different
-    ones of NumPy's class RandomState, because the loops draw all masks of pixels before
-    all masks of units.
+    weights (784, H) and (H, 10) float64 in C order.
     """
     arrays: list[np.ndarray] = [images, labels, *weights]
     hidden_size = len(weights[-1])
     shapes = [(len(images), PIXELS), (len(images),)]
     shapes += [(PIXELS, hidden_size), (hidden_size, NUM_DIGITS)]
     types = [np.uint8, np.uint8, np.float64, np.float64]
-    in_use = [each for each in generators if each is not None]
     return (
         is_published()
         and [array.shape for array in arrays] == shapes
         and [array.dtype for array in arrays] == types
         and all(matrix.flags.c_contiguous for matrix in weights)
-        and all(type(each) is np.random.RandomState for each in in_use)
-        and len({id(each) for each in in_use}) == len(in_use)
     )
 
 
@@ -226,17 +216,13 @@ def update_weights(
 
 
 @njit(cache=True, nogil=True)
-def add_scores(lookup, weights, images, scores):
-    """Compute the scores of images (N, 784), and add them to the array scores (N, 10).
-
-    There is no dropout. The hidden units are processed in blocks of UNITS_PER_BLOCK.
-    """
-    for start in range(0, len(weights[1]), UNITS_PER_BLOCK):
-        units = slice(start, start + UNITS_PER_BLOCK)
-        block = weights[0][:, units].copy(), weights[1][units]
-        mask, hidden = np.ones(len(block[1])), np.empty(len(block[1]))
-        for i in range(len(images)):
-            forward_image(images[i], lookup, block, mask, hidden, scores[i])
+def compute_scores(images, lookup, weights):
+    """Return the scores (N, 10) of images (N, 784), without dropout."""
+    scores = np.zeros((len(images), NUM_DIGITS))
+    mask, hidden = np.ones(len(weights[1])), np.empty(len(weights[1]))
+    for i in range(len(images)):
+        forward_image(images[i], lookup, weights, mask, hidden, scores[i])
+    return scores
 
 
 def _train(
@@ -267,13 +253,6 @@ def _train(
 
 
 def _predict(images: Bytes, weights: Weights, normalisation: float) -> Floats:
-    scores = np.zeros((len(images), NUM_DIGITS))
-    cores = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    count = max(1, min(cores, len(images) * len(weights[1]) // VALUES_PER_THREAD))
-    image_parts = np.array_split(np.ascontiguousarray(images), count)
-    score_parts = np.array_split(scores, count)
+    pixels = np.ascontiguousarray(images)  # the loops need C order
     lookup = helpers.scale(PIXEL_VALUES, normalisation)
-    add = partial(add_scores, lookup, tuple(weights))
-    with ThreadPoolExecutor(count) as threads:
-        list(threads.map(add, image_parts, score_parts))  # raises the errors of threads
-    return scores
+    return compute_scores(pixels, lookup, tuple(weights))  # type: ignore[no-any-return]

@@ -30,26 +30,18 @@ def compare_with_published(metrics: dict[str, float]) -> list[dict[str, Any]]:
     return rows
 
 
-def format_table(
-    metrics: dict[str, float], equal: str = "equal", other: str = "NOT equal"
-) -> str:
+def format_table(metrics: dict[str, float], other: str = "NOT equal") -> str:
     """Return a table, as text, of a run's metrics beside the published metrics.
 
-    equal, other: the text in the last column for a metric that is equal to the
-        published metric, and for a metric that is not.
+    other: the text in the last column for a metric that is not equal to the published
+        metric.
     """
     lines = [f"{'':16}{'published':>10}{'this run':>10}"]
     for row in compare_with_published(metrics):
-        verdict = equal if row["equal"] else other
+        verdict = "equal" if row["equal"] else other
         line = f"{row['name']:16}{row['published']:>10}{row['ours']:>10}  {verdict}"
         lines.append(line.rstrip())
     return "\n".join(lines)
-
-
-def format_own_metrics(metrics: dict[str, float]) -> str:
-    """Return a table, as text, of the metrics of a run on other images than MNIST's."""
-    rows = compare_with_published(metrics)
-    return "\n".join(f"{row['name']:16}{row['ours']:>10}" for row in rows)
 
 
 def format_error(error: float, sign: str = "") -> str:

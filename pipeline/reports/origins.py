@@ -126,8 +126,8 @@ def describe_origins(origins: Iterable[Origin | None]) -> str:
         are described only once.
     """
     places = [
-        f"on {each.processor}, {each.system}, with {each.blas} and "
-        f"Python {each.python}, at commit {each.commit or 'unknown'}"
+        f"on {each.system}, with {each.blas} and Python {each.python}, "
+        f"at commit {each.commit or 'unknown'}"
         for each in origins
         if each
     ]

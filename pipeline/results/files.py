@@ -5,7 +5,6 @@ creates for a run, for a sweep, and for a notebook that no command executes.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def atomic_write(path: Path, content: bytes) -> None:
     The content is first written to a temporary file in the same folder. The temporary
     file is then renamed, and so replaces any older file at the path.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_bytes(content)
         temporary.replace(path)

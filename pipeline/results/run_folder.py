@@ -147,15 +147,10 @@ class RunFolder:
         """Remove the files of an earlier run, but not run.json and the checkpoint.
 
         kept: the names of other files that are not removed.
-
-        Temporary files that a killed process has left behind are removed, too.
         """
         for name in stages.CLEARED_FILES:
             if name not in kept:
                 (self.path / name).unlink(missing_ok=True)
-        for name in stages.RUN_FILES:
-            for part in self.path.glob(f".{name}.*.part"):
-                part.unlink()
 
     def digest(self, names: Iterable[str] = stages.RESULT_FILES) -> dict[str, str]:
         """Return the SHA-256 of each of these files by name; skip missing files."""

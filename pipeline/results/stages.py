@@ -52,7 +52,6 @@ PAGES = (*EXECUTED_NOTEBOOKS, REPORT)  # users may save them in JupyterLab or a 
 # The files that are deleted before a run, in this order: the metrics first, so that no
 # metrics remain without the data and the model.
 CLEARED_FILES = (*reversed(RESULT_FILES), *PAGES, HELPERS, README)
-RUN_FILES = (*CLEARED_FILES, CHECKPOINT, RECORD)
 # The files that are not written by `StageFolder.write`.
 USED = {DATA, MODEL, HISTORY, ANSWERS, METRICS, *PAGES, HELPERS, README, CHECKPOINT}
 USED |= {RECORD}

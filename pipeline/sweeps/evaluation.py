@@ -60,7 +60,6 @@ def _evaluate_point(sweep: Sweep, point: Point) -> None:
         LATER_STAGES,
         data_npz=sweep.split_images(point.parameters).to_bytes(),
         label=sweep.describe_point(point),
-        is_alone=False,
     )
     point.record_result(record.replace(outputs=outputs | added))
 

@@ -78,7 +78,6 @@ def train_point(folder: RunFolder, record: RunRecord, data_npz: bytes) -> Traine
             [TRAINING],
             data_npz=data_npz,
             label=None,
-            is_alone=False,
             has_pictures=False,
         )
         last = folder.read_history()[-1]

@@ -295,7 +295,7 @@ def test_verify_of_batches_allows_the_last_digits_of_another_blas(small_run, pip
     done = pipeline("verify", folder.path)
     assert done.returncode == 0, done.stderr
     assert "metrics and weights are equal to within 1e-09" in done.stdout
-    assert folder.read_record().origin.processor in done.stdout
+    assert folder.read_record().origin.system in done.stdout
     content = folder.metrics_path.read_bytes()
     folder.metrics_path.write_bytes(content + b" ")
     done = pipeline("verify", folder.path)

@@ -17,12 +17,8 @@ def test_the_committed_helpers_is_the_published_one():
     assert digest_code(read_code(ROOT / "helpers.py")) == HELPERS_SHA256
 
 
-def train_both(**options):
-    """Return the weights that the loops, or helpers in their place, and helpers train.
-
-    shares: whether one generator draws both the dropped units and the dropped pixels.
-    """
-    shares = options.pop("shares", False)
+def train_both():
+    """Return the weights that the loops, or else helpers, and helpers train."""
     rng = np.random.RandomState(0)
     images = rng.randint(256, size=(20, 784)).astype(np.uint8)
     labels = rng.randint(10, size=20).astype(np.uint8)
@@ -30,8 +26,7 @@ def train_both(**options):
     for network in (compiled, helpers):
         weights = helpers.initial_weights(np.random.RandomState(1), 3)
         rng = np.random.RandomState(2)
-        input_rng = rng if shares else None
-        network.train_epoch(images, labels, weights, rng, input_rng, **options)
+        network.train_epoch(images, labels, weights, rng)
         results.append(weights)
     return results
 
@@ -52,17 +47,8 @@ def test_a_function_that_a_cell_replaces_is_trained(monkeypatch, decorate):
         assert not np.allclose(some, before)
 
 
-@pytest.mark.parametrize("dropout_rate", [0.5, 0.2])
-def test_generators_that_share_their_numbers_leave_an_epoch_to_helpers(dropout_rate):
-    """helpers draws masks of units and pixels in turn, image by image."""
-    rates = {"input_dropout_rate": 0.2, "dropout_rate": dropout_rate}
-    for ours, theirs in zip(*train_both(shares=True, **rates), strict=True):
-        assert np.array_equal(ours, theirs)
-
-
 IMAGES, LABELS = np.zeros((5, 784), np.uint8), np.zeros(5, np.uint8)
 WEIGHTS = helpers.initial_weights(np.random.RandomState(1), 3)
-RNG = np.random.RandomState(1)
 
 
 @pytest.mark.parametrize(
@@ -73,10 +59,8 @@ RNG = np.random.RandomState(1)
         (IMAGES[:4], LABELS, WEIGHTS),
         (IMAGES, LABELS, (np.asfortranarray(WEIGHTS[0]), WEIGHTS[1])),
         (IMAGES, LABELS, (*WEIGHTS, np.zeros((10, 10)))),
-        (IMAGES, LABELS, WEIGHTS, np.random.default_rng(1)),
-        (IMAGES, LABELS, WEIGHTS, RNG, RNG),
     ],
 )
 def test_what_the_loops_could_misread_is_left_to_helpers(arguments):
-    assert compiled.loops_fit(IMAGES, LABELS, WEIGHTS, RNG, None)
+    assert compiled.loops_fit(IMAGES, LABELS, WEIGHTS)
     assert not compiled.loops_fit(*arguments)

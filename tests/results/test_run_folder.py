@@ -19,7 +19,7 @@ from pipeline.results.files import (
 from pipeline.results.point_folder import PointFolder, open_run
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stage_folder import StageFolder
-from pipeline.results.stages import RESULT_FILES, RUN_FILES, SWEEP
+from pipeline.results.stages import CLEARED_FILES, RESULT_FILES, SWEEP
 from tests.conftest import EPOCH, VALIDATED
 
 WEIGHTS = np.arange(2352.0).reshape(784, 3), np.ones((3, 10))
@@ -200,11 +200,11 @@ def test_only_a_finished_and_unaltered_run_is_read(folder):
 
 
 def test_clear_removes_the_files_of_a_run_and_no_others(folder):
-    mine = [".mine.txt.123.part", ".model.npz.part", "mine.txt"]
-    for name in (*RUN_FILES, *mine, ".model.npz.123.part"):
+    others = {"checkpoint.npz", "mine.txt", "run.json"}
+    for name in (*CLEARED_FILES, *others):
         (folder.path / name).touch()
     folder.clear()
-    assert read_all(folder).keys() == {"checkpoint.npz", *mine, "run.json"}
+    assert read_all(folder).keys() == others
 
 
 @pytest.mark.parametrize(
