@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 
 from pipeline.engine import notebooks
@@ -18,7 +17,7 @@ from pipeline.results.files import LOCK, lock_folder
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution, selection
 from pipeline.sweeps.sweep import prepare_sweep
-from tests.commands import PATIENCE, make_options, wait_for
+from tests.commands import PATIENCE, make_options
 from tests.sweeps.conftest import (
     QUICK,
     RATES,
@@ -73,29 +72,6 @@ def test_each_point_equals_a_run_of_its_parameters(tmp_path, pipeline):
 def read_times(folder):
     """Return when the model of each trained point was written."""
     return {path: path.stat().st_mtime_ns for path in folder.glob("*/model.npz")}
-
-
-def test_a_sweep_goes_on_after_a_kill(midway, local, gate, tmp_path):
-    command = ("sweep", local / "s.yaml", "--workers", 1, "--sweep-dir", tmp_path)
-    running = midway.start(*command, GATE=gate.port)
-    gate.wait().close()
-    training = gate.wait()
-    wait_for(r"\[1/3\]", running.stdout)
-    before = read_times(tmp_path)
-    children = psutil.Process(running.pid).children(recursive=True)
-    running.kill()
-    running.communicate(timeout=PATIENCE)
-    assert training.recv(1) == b""  # it has ended
-    assert len(read_table(tmp_path)) == 3  # there is one from the start on
-    assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
-    code, log = midway.run(*command)
-    assert code == 0, log
-    assert log.startswith("3 points: 1 ended, 2 to run\n")
-    assert read_results(tmp_path) == read_results(local / "out")
-    assert len(before) == 1
-    assert before.items() <= read_times(tmp_path).items()
-    texts = [path.read_text() for path in tmp_path.glob("*/02_train.ipynb")]
-    assert sum("Continuing after epoch 2" in text for text in texts) == 1
 
 
 def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
