@@ -1,5 +1,7 @@
 """What the command line refuses, and what it imports."""
 
+import contextlib
+import os
 import shlex
 import subprocess
 import sys
@@ -8,10 +10,17 @@ import numpy as np
 import pytest
 
 from pipeline import commands
+from pipeline.__main__ import StandardStream
 from pipeline.paths import NOTEBOOKS, ROOT
-from pipeline.results.run_folder import RunFolder
-from tests.commands import make_options
 
+# Does as `python -m pipeline --version` does, and then opens a file.
+OPEN_STREAMS = """
+import os, runpy, sys
+sys.argv = ["pipeline", "--version"]
+exit = os._exit
+os._exit = lambda code: exit(code or os.open(os.curdir, os.O_RDONLY) < 3)
+runpy.run_module("pipeline", run_name="__main__")
+"""
 # Arguments, and what the message names. {d} is the folder of `bad_files`.
 REFUSED = {
     "run -p learning_rte 1": "Did you mean learning_rate?",
@@ -99,18 +108,35 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     assert pipeline("report", "default").stdout == "report: default/report.html\n"
 
 
-@pytest.mark.parametrize("closed", ["| head -1", "2>&-", ">&-"])
-def test_a_reader_that_stops_reading_ends_no_run(tmp_path, small_source, closed):
-    """The shell prints the exit code of the command, not that of `head`."""
-    values = {"source": small_source[0], "num_samples": 40, "num_validation": 10}
-    options = make_options(values | {"epochs": 1})
-    words = [sys.executable, "-m", "pipeline", "run", "--run-dir", tmp_path / "run"]
-    command = f"{shlex.join(map(str, [*words, *options]))} {closed}"
-    script = f"{command}; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
-    assert done.stderr == ""
-    assert done.stdout.splitlines()[-1] == "0"
-    assert RunFolder(tmp_path / "run").read_record().status == "done"
+@pytest.fixture
+def pipe():
+    """The two ends of a pipe, to read from and to write to."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        with contextlib.suppress(OSError):
+            os.close(end)
+
+
+def test_a_command_goes_on_when_nobody_reads_its_output_any_more(pipe):
+    read, write = pipe
+    os.close(read)
+    stream = StandardStream(write)
+    for _ in range(2):
+        stream.write("lost\n")
+
+
+def test_a_name_that_is_no_utf_8_is_printed_with_its_bytes(pipe):
+    read, write = pipe
+    StandardStream(write).write("caf\udce9.png\n")
+    assert os.read(read, 100) == rb"caf\udce9.png" + b"\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_command_opens_the_streams_that_are_closed(closed):
+    """A folder is listed by a free number: it must not be that of a stream."""
+    script = f"{shlex.join([sys.executable, '-c', OPEN_STREAMS])} {closed}"
+    assert subprocess.run(["bash", "-c", script], cwd=ROOT).returncode == 0
 
 
 def test_outside_the_environment_a_command_says_to_activate_it():

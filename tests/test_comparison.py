@@ -110,6 +110,16 @@ def test_seeds_that_both_sides_have_are_compared():
         select_seeds([9], [1, 2, 3])
 
 
+def test_equal_accuracies_with_unequal_errors_are_not_identical():
+    sides = {}
+    for letter, error in (("A", 0.3), ("B", 0.4)):
+        values = {"test_accuracy": 0.8, "test_error": error}
+        table = pd.DataFrame(values, index=[1, 2])
+        sides[letter] = comparison.Side(letter, dict.fromkeys(table.index), table)
+    compared = comparison.Comparison(sides, {}, None, None)
+    assert "identical" not in comparison.describe_verdict(compared)
+
+
 @pytest.mark.parametrize(
     ("only", "names", "shares"),
     [

@@ -1,7 +1,6 @@
 """What somebody changes or adds after training is kept, and trains nothing again."""
 
 import re
-import signal
 
 import nbformat
 import pytest
@@ -10,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pipeline.errors import InvalidInput
 from pipeline.results import provenance
 from pipeline.results.run_folder import RunFolder
-from tests.commands import PATIENCE, make_options
+from tests.commands import make_options
 
 OPTIONS = make_options({"num_samples": 40, "num_validation": 20, "epochs": 1})
 RUN = ["run", "--run-dir", "runs/own", *OPTIONS]
@@ -47,15 +46,6 @@ def test_a_change_after_training_executes_the_stages_after_training(project):
     assert run(project) == ["03_evaluate"]
     (project.path / "runs/own/model.npz").write_bytes(b"altered")
     assert run(project) == everything
-
-
-def test_a_run_killed_after_training_goes_on_after_training(changing, gate):
-    started = changing.start(*RUN, GATE=gate.port, STOPS_LATE="1")
-    with gate.wait():
-        started.send_signal(signal.SIGKILL)
-        started.communicate(timeout=PATIENCE)
-    assert RunFolder(changing.path / "runs/own").read_record().status == "running"
-    assert run(changing) == ["03_evaluate"]
 
 
 @pytest.mark.parametrize("name", ["helpers.py", "pipeline"])

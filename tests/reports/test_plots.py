@@ -64,38 +64,6 @@ def test_a_pass_shows_what_goes_forward_and_what_comes_back():
             assert np.allclose([bar.get_height() for bar in axis.patches], array)
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures that are shown, each with its text alternative."""
-    figures = []
-    monkeypatch.setattr(plots, "show", lambda *each: figures.append(each))
-    return figures
-
-
-def test_a_descent_stands_on_its_loss_beside_the_others(figures):
-    paths = {"slow": [3, 2, 1.5], "fast": [3, -2, 2]}
-    drawings.show_descent(2, 1, paths)
-    ((figure, alt),) = figures
-    for axis, (title, weights) in zip(figure.axes, paths.items(), strict=True):
-        curve, path = axis.lines
-        assert axis.get_title() + axis.get_title("left") == title
-        losses = (2 * curve.get_xdata() - 1) ** 2 / 2
-        assert np.array_equal(curve.get_ydata(), losses)
-        steps = [[weight, (2 * weight - 1) ** 2 / 2] for weight in weights]
-        assert path.get_xydata().tolist() == steps
-        assert f"{title} ends at {weights[-1]:.3f}" in alt
-
-
-def test_curves_have_both_accuracies_of_each_epoch(figures):
-    curve = np.array([[0.7, 0.6], [0.9, 0.8]])
-    drawings.show_curves({"a": curve[::-1], "b": curve})
-    ((figure, alt),) = figures
-    training, validation = figure.axes[1].lines
-    assert training.get_xydata().tolist() == [[1, 0.7], [2, 0.9]]
-    assert validation.get_xydata().tolist() == [[1, 0.6], [2, 0.8]]
-    assert "training 0.900, validation 0.800" in alt
-
-
 def test_a_confusion_matrix_has_a_column_for_each_answer_that_occurs():
     counts = np.array([[94, 6, 0], [0, 0, 0], [0, 59, 41]])
     text = plots.make_confusion_table(counts, ["cat", "<", "dog"], "class")

@@ -11,7 +11,6 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from pipeline import digests
 from pipeline.digests import find_modules
 from pipeline.errors import InvalidInput
 from pipeline.images import data
@@ -82,23 +81,6 @@ def test_the_inputs_have_every_file_that_a_notebook_imports_except_what_only_dra
             assert not [f for f in files if module in find_imports(ROOT / f)], module
 
 
-def test_a_constant_in_any_of_these_files_is_a_change_and_a_docstring_is_none(
-    monkeypatch,
-):
-    before = collect_code()
-    read_code = digests.read_code
-    for name in before:
-        _, _, file = name.partition(" ")
-        for text, changed in (("ADDED = 1", [name]), ("# a comment", [])):
-
-            def read_and_add(path, added=text, file=file):
-                return read_code(path) + (added if path == ROOT / file else "")
-
-            monkeypatch.setattr(digests, "read_code", read_and_add)
-            now = collect_code()
-            assert [each for each in now if now[each] != before[each]] == changed
-
-
 def test_the_versions_have_every_package_that_these_files_import():
     distributions = metadata.packages_distributions()
     paths = [ROOT / name for name in select_code(collect_code())]
@@ -126,29 +108,6 @@ def test_versions_are_those_of_what_computes_and_of_what_loads_the_source(
     assert find_names("mnist") == always | {"jax", "keras"}
     write(monkeypatch, tmp_path, f"{TEXT}x = 1")
     assert find_names("sample") == always | {"python"}
-
-
-def test_a_change_of_a_module_repeats_what_depends_on_it_and_no_more(project):
-    """Of two points, the better one is evaluated.
-
-    That a change of helpers.py trains them again is tested in test_versions.
-    """
-    base = "base: {num_samples: 20, epochs: 1}\ngrid: {hidden_size: [2, 3]}"
-    (project.path / "s.yaml").write_text(f"name: s\n{base}")
-    inert = "reports/page", "sweeps/report", "reports/plots"
-    executed, before = [], {}
-    for changed in ((), inert, ("network/baselines",)):
-        for name in changed:
-            path = f"pipeline/{name}.py"
-            project.write(path, (project.path / path).read_text() + "CHANGED = True\n")
-        code, output = project.run("sweep", "s.yaml")
-        assert code == 0, output
-        paths = project.path.glob("runs/sweeps/s/*/*.ipynb")
-        after = {path: path.stat().st_mtime_ns for path in paths}
-        stems = [path.stem for path in after if after[path] != before.get(path)]
-        executed.append(sorted(stems))
-        before = after
-    assert executed == [["02_train", "02_train", "03_evaluate"], [], ["03_evaluate"]]
 
 
 TEXT = (ROOT / "helpers.py").read_text()

@@ -238,3 +238,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         atomic_write(tmp_path / "b", b"new")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_what_a_killed_write_leaves_is_cleared(folder, monkeypatch):
+    before = read_all(folder).keys()
+    with monkeypatch.context() as patch:
+        for name in ("replace", "unlink"):
+            killed = mock.Mock(side_effect=KeyboardInterrupt)
+            patch.setattr(f"pathlib.Path.{name}", killed)
+        with pytest.raises(KeyboardInterrupt):
+            atomic_write(folder.model_path, b"new")
+    assert len(read_all(folder)) == len(before) + 1
+    folder.clear(kept=before)
+    assert read_all(folder).keys() == before
