@@ -104,7 +104,7 @@ def test_a_mistake_in_helpers_is_named_and_nothing_is_trained(
     project, line, code, part
 ):
     project.append("helpers.py", f"\n{line}\n")
-    found, output = project.run("run", "--run-dir", "runs/own", *OPTIONS[:8])
+    found, output = project.run("run", "--run-dir", "runs/own", *OPTIONS[:9])
     assert found == code, output
     assert re.search(part, output), output
     assert not (project.path / "runs/own/model.npz").exists()

@@ -16,7 +16,7 @@ from pipeline.results.files import (
     atomic_write,
     check_folder,
 )
-from pipeline.results.point_folder import PointFolder, open_run
+from pipeline.results.point_folder import PointFolder
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stage_folder import StageFolder
 from pipeline.results.stages import RESULT_FILES, RUN_FILES, SWEEP
@@ -164,17 +164,6 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, k
         for each in (RunFolder(folder.path), PointFolder(folder.path)):
             with pytest.raises(InvalidFile, match=f"{name} is .*{each.advice[-20:]}"):
                 getattr(each, f"read_{kind}")()
-
-
-def test_a_folder_without_a_record_says_what_it_holds(folder):
-    with pytest.raises(InvalidFile, match="neither a run nor a sweep"):
-        folder.read_record()
-    (folder.path / SWEEP).touch()
-    with pytest.raises(InvalidFile, match="one of its points"):
-        folder.read_record()
-    point = open_run(folder.path / "point")
-    with pytest.raises(InvalidFile, match=r"run\.json is missing. Run its sweep"):
-        point.read_record()
 
 
 def test_only_a_finished_and_unaltered_run_is_read(folder):

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
@@ -138,6 +139,8 @@ def open_cluster(monkeypatch):
     """Return a function that opens the cluster of six workers."""
     monkeypatch.setattr(cluster, "check_scheduler", lambda address: None)
     monkeypatch.setattr(cluster, "Client", SixWorkers)
+    waits = mock.Mock(side_effect=AssertionError("no worker is accepted"))
+    monkeypatch.setattr(cluster.time, "sleep", waits)
     return partial(cluster.open_cluster, "tcp://h:1", RECORD, [b"1"])
 
 
