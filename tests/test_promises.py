@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from pipeline.__main__ import set_signal_handler
 from pipeline.paths import ROOT
 from pipeline.results.files import LOCK
 from pipeline.results.run_folder import RunFolder
@@ -140,16 +141,14 @@ def test_a_signal_ends_a_command_whose_clean_up_hangs():
     assert (process.returncode, errors) == (128 + signal.SIGTERM, MESSAGE)
 
 
-def test_a_signal_that_the_shell_ignores_is_ignored(tmp_path):
+def test_a_signal_that_the_shell_ignores_is_ignored(monkeypatch):
     """As with nohup, and with commands that a shell starts in the background."""
-    begun, go = tmp_path / "begun", tmp_path / "go"
-    source = f"import os; os.system('touch {begun}; until [ -e {go} ]; do :; done')"
-    write_notebook(tmp_path / "a.ipynb", source)
-    running = Command("notebooks", tmp_path / "a.ipynb", ignored=signal.SIGHUP)
-    running.wait_for(begun)
-    running.process.send_signal(signal.SIGHUP)
-    go.touch()
-    assert running.process.wait(PATIENCE) == 0
+    handlers = {signal.SIGHUP: signal.SIG_IGN}
+    monkeypatch.setattr(signal, "getsignal", handlers.get)
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    set_signal_handler("ours")
+    others = dict.fromkeys([signal.SIGINT, signal.SIGTERM], "ours")
+    assert handlers == {signal.SIGHUP: signal.SIG_IGN} | others
 
 
 @pytest.fixture

@@ -23,6 +23,12 @@ def draw_seven(width, height, light=255, dark=0):
     return np.asarray(picture)
 
 
+def measure_ink(picture):
+    """Return the height and the width of the box of all pixels that are not 0."""
+    places = np.argwhere(picture)
+    return np.ptp(places, axis=0) + 1
+
+
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (100, 40), (640, 480)])
 def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     grey = draw_seven(width, height, light=150, dark=30)
@@ -30,10 +36,7 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     assert not is_shaded
     assert np.array_equal(image, pictures.to_mnist(255 - grey)[0])
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
-    ink, box = (
-        np.array([np.ptp(np.flatnonzero(each.any(axis=axis))) + 1 for axis in (1, 0)])
-        for each in (grey < 128, image)
-    )
+    ink, box = measure_ink(grey < 128), measure_ink(image)
     # The proportions are kept, to a pixel.
     assert np.abs(box - 20 * ink / ink.max()).max() <= 1
     mass = image / image.sum()

@@ -107,6 +107,8 @@ CASES = [
     {"input_dropout_rate": 0.2, "hidden_size": 9, "seed": 7},
     {"input_dropout_rate": 0.8, "dropout_rate": 0.1, "normalisation": 510.0, "seed": 0},
 ]
+OPTIONS = ("learning_rate", "normalisation", "dropout_rate", "input_dropout_rate")
+OPTIONS += ("relu_grad_inactive",)
 TRAIN = """
 const history = [];
 const labels = bytes(given.labels);
@@ -127,49 +129,35 @@ return { history, metrics, first: text(first), second: text(second), digest };
 """
 
 
-@pytest.fixture
-def train_in_node(run_node, sample):
-    """Return a function that trains in Node, and evaluates on other images.
-
-    It returns these other images (50, of which one is blank), and what Node returns.
-    """
-    others = sample["x_test"][:50].copy()
-    others[4] = 0
-
-    def train(count, parameters):
-        given = {"images": sample["x_train"], "labels": sample["y_train"]}
-        given = {name: array[:count] for name, array in given.items()}
-        given |= {"others": others, "answers": sample["y_test"][:50]}
-        texts = {name: encode(array) for name, array in given.items()}
-        return others, run_node(TRAIN, **texts, parameters=parameters.model_dump())
-
-    return train
+def encode_all(arrays):
+    return {name: encode(array) for name, array in arrays.items()}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_training_and_evaluation_give_the_same_bits(train_in_node, sample, case):
+def test_training_and_evaluation_give_the_same_bits(run_node, sample, case):
     parameters = Parameters(**{"epochs": 3} | case)
-    others, answer = train_in_node(200, parameters)
+    images, labels = sample["x_train"][:200], sample["y_train"][:200]
+    others, answers = sample["x_test"][:50].copy(), sample["y_test"][:50]
+    others[4] = 0  # a blank one
+    given = {"images": images, "labels": labels, "others": others, "answers": answers}
+    found = run_node(TRAIN, **encode_all(given), parameters=parameters.model_dump())
     rng, input_rng = helpers.generators(parameters.seed)
     weights = helpers.initial_weights(rng, parameters.hidden_size)
-    names = "dropout_rate", "input_dropout_rate", "relu_grad_inactive"
-    options = {name: getattr(parameters, name) for name in ("normalisation", *names)}
-    images, labels = sample["x_train"][:200], sample["y_train"][:200]
-    history, options["learning_rate"] = [], parameters.learning_rate
-    for _ in range(parameters.epochs):
+    options = {name: getattr(parameters, name) for name in OPTIONS}
+    history = []
+    for epoch in range(parameters.epochs):
+        options["learning_rate"] *= parameters.learning_rate_decay if epoch else 1
         metrics = compiled.train_epoch(
             images, labels, weights, rng, input_rng, **options
         )
         history.append(list(metrics))
-        options["learning_rate"] *= parameters.learning_rate_decay
-    assert answer["history"] == history
+    assert found["history"] == history
     for name, matrix in zip(("first", "second"), weights, strict=True):
-        assert np.array_equal(decode(answer[name]), matrix.ravel())
-    assert answer["digest"] == digests.digest_arrays(*weights)
-    expected = compiled.evaluate(
-        others, sample["y_test"][:50], weights, parameters.normalisation
-    )
-    assert tuple(answer["metrics"]) == expected
+        assert np.array_equal(decode(found[name]), matrix.ravel())
+    assert found["digest"] == digests.digest_arrays(*weights)
+    normalisation = parameters.normalisation
+    expected = compiled.evaluate(others, answers, weights, normalisation)
+    assert tuple(found["metrics"]) == expected
 
 
 # One image by network.js, and as the pictures of a step compute it: each a list of the

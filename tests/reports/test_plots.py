@@ -48,20 +48,17 @@ def test_a_pass_shows_what_goes_forward_and_what_comes_back():
     first = np.full((784, 2), [0.001, -0.001])
     second = np.array([np.arange(10.0), np.ones(10)])
     hidden = np.array([392 * 0.001, 0])  # the second sum is below 0
-    scores = hidden @ second
-    signal = scores - target[0]
+    signal = hidden @ second - target[0]
     signals = np.array([second[0] @ signal, 0])
     figure, alt = drawings.draw_pass(inputs, target, (first, second))
-    axes = figure.axes
-    forward = inputs[0], hidden, scores
-    back = inputs[0] * signals[0], signals, signal
     assert "1 active units" in alt
-    assert "unit 0" in alt
-    check_signs(axes[3].images[0])
-    for row, values in ((axes[:3], forward), (axes[3:], back)):
-        assert np.allclose(row[0].images[0].get_array().ravel(), values[0])
-        for axis, array in zip(row[1:], values[1:], strict=True):
-            assert np.allclose([bar.get_height() for bar in axis.patches], array)
+    (image, *forward), (ghost, *back) = figure.axes[:3], figure.axes[3:]
+    check_signs(ghost.images[0])
+    for axis, array in ((image, inputs[0]), (ghost, inputs[0] * signals[0])):
+        assert np.allclose(axis.images[0].get_array().ravel(), array)
+    expected = hidden, hidden @ second, signals, signal
+    for axis, array in zip([*forward, *back], expected, strict=True):
+        assert np.allclose([bar.get_height() for bar in axis.patches], array)
 
 
 def test_a_confusion_matrix_has_a_column_for_each_answer_that_occurs():

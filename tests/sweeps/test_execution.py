@@ -83,24 +83,19 @@ def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
     output, errors = failing.communicate(timeout=PATIENCE)
     assert failing.returncode == 1
     results = read_results(out)
-    statuses = {(0.005, 13): "failed", (10, 1): "diverged", (10, 13): "diverged"}
-    assert results == statuses | {(0.005, 1): results[0.005, 1]}
-    assert errors.startswith("Error: 3 of 4 points ")
-    for part in ("SIGKILL", "Diverged: train_error", "same command", "file"):
+    assert len(results.pop((0.005, 1))) == 64
+    diverged = {(10, 1): "diverged", (10, 13): "diverged"}
+    assert results == diverged | {(0.005, 13): "failed"}
+    for part in ("3 of 4 points ", "SIGKILL", "Diverged: train_error"):
         assert part in errors
     reason = "only 1 of 4 points have finished"
     assert reason in output
-    page = (out / "report.html").read_text()
-    assert f"{reason}, best so far: learning_rate 0.005" in page
+    assert reason in (out / "report.html").read_text()
     assert not [*out.glob("*/metrics.json")]
     code, log = midway.run(*command)
     assert code == 1  # because of those that diverged
     assert log.startswith("4 points: 3 ended, 1 to run\n")
-    results = read_results(out)
-    assert {key for key, result in results.items() if len(result) < 64} == {
-        (10, 1),
-        (10, 13),
-    }
+    assert diverged.items() < read_results(out).items()
     assert len([*out.glob("*/metrics.json")]) == 2
 
 
