@@ -27,30 +27,6 @@ def test_dropping_pixels_without_a_generator_is_refused():
         helpers.drop_pixels(np.zeros((1, 784), np.uint8), None, 0.1)
 
 
-@pytest.mark.parametrize(("inactive", "is_true"), [(0, True), (1, False)])
-def test_backward_gives_the_slope_of_the_loss_only_with_the_true_derivative(
-    inactive, is_true
-):
-    """Compare it with a central difference in a random direction."""
-    rng = np.random.RandomState(2)
-    inputs, targets = rng.random_sample((4, 784)), np.eye(10)[:4]
-    weights = helpers.initial_weights(rng, 7)
-    mask = helpers.dropout_mask(rng, (4, 7), 0.5)
-    hidden, scores = helpers.forward(inputs, weights, mask)
-    gradients = helpers.backward(
-        inputs, targets, hidden, scores, weights, mask, inactive
-    )
-    direction = [rng.normal(size=matrix.shape) for matrix in weights]
-    losses = []
-    for step in (1e-6, -1e-6):
-        moved = tuple(w + step * d for w, d in zip(weights, direction, strict=True))
-        _, scores = helpers.forward(inputs, moved, mask)
-        losses.append(np.sum((scores - targets) ** 2) / 2 / len(inputs))
-    expected = (losses[0] - losses[1]) / 2e-6
-    slope = sum(map(np.vdot, gradients, direction))
-    assert (slope == pytest.approx(expected, rel=1e-6)) == is_true
-
-
 SIZES = ("hidden_size", "epochs", "seed")
 OPTIONS = ("learning_rate", "normalisation", "dropout_rate", "input_dropout_rate")
 CASES = [  # values of SIZES, then of OPTIONS

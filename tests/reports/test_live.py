@@ -107,8 +107,6 @@ CASES = [
     {"input_dropout_rate": 0.2, "hidden_size": 9, "seed": 7},
     {"input_dropout_rate": 0.8, "dropout_rate": 0.1, "normalisation": 510.0, "seed": 0},
 ]
-OPTIONS = ("learning_rate", "normalisation", "dropout_rate", "input_dropout_rate")
-OPTIONS += ("relu_grad_inactive",)
 TRAIN = """
 const history = [];
 const labels = bytes(given.labels);
@@ -129,34 +127,37 @@ return { history, metrics, first: text(first), second: text(second), digest };
 """
 
 
-def encode_all(arrays):
-    return {name: encode(array) for name, array in arrays.items()}
+def train(images, labels, parameters):
+    """Return the weights and the history that the compiled loops give."""
+    names = "normalisation", "dropout_rate", "input_dropout_rate", "relu_grad_inactive"
+    options = {name: getattr(parameters, name) for name in names}
+    rng, input_rng = helpers.generators(parameters.seed)
+    weights = helpers.initial_weights(rng, parameters.hidden_size)
+    history, rate = [], parameters.learning_rate
+    for _ in range(parameters.epochs):
+        metrics = compiled.train_epoch(
+            images, labels, weights, rng, input_rng, learning_rate=rate, **options
+        )
+        history.append(list(metrics))
+        rate *= parameters.learning_rate_decay
+    return weights, history
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_training_and_evaluation_give_the_same_bits(run_node, sample, case):
     parameters = Parameters(**{"epochs": 3} | case)
-    images, labels = sample["x_train"][:200], sample["y_train"][:200]
-    others, answers = sample["x_test"][:50].copy(), sample["y_test"][:50]
-    others[4] = 0  # a blank one
-    given = {"images": images, "labels": labels, "others": others, "answers": answers}
-    found = run_node(TRAIN, **encode_all(given), parameters=parameters.model_dump())
-    rng, input_rng = helpers.generators(parameters.seed)
-    weights = helpers.initial_weights(rng, parameters.hidden_size)
-    options = {name: getattr(parameters, name) for name in OPTIONS}
-    history = []
-    for epoch in range(parameters.epochs):
-        options["learning_rate"] *= parameters.learning_rate_decay if epoch else 1
-        metrics = compiled.train_epoch(
-            images, labels, weights, rng, input_rng, **options
-        )
-        history.append(list(metrics))
+    examples = sample["x_train"][:200], sample["y_train"][:200]
+    others = sample["x_test"][:50].copy(), sample["y_test"][:50]
+    others[0][4] = 0  # a blank one
+    names = "images", "labels", "others", "answers"
+    given = dict(zip(names, map(encode, (*examples, *others)), strict=True))
+    found = run_node(TRAIN, **given, parameters=parameters.model_dump())
+    weights, history = train(*examples, parameters)
     assert found["history"] == history
     for name, matrix in zip(("first", "second"), weights, strict=True):
         assert np.array_equal(decode(found[name]), matrix.ravel())
     assert found["digest"] == digests.digest_arrays(*weights)
-    normalisation = parameters.normalisation
-    expected = compiled.evaluate(others, answers, weights, normalisation)
+    expected = compiled.evaluate(*others, weights, parameters.normalisation)
     assert tuple(found["metrics"]) == expected
 
 

@@ -170,8 +170,9 @@ def test_a_page_is_headed_by_what_it_shows(tmp_path, source, heading):
     cells = [make_code("# TODO"), new_markdown_cell(source)]
     nbformat.write(new_notebook(cells=cells), notebook)
     page.write_notebook_page(notebook, tmp_path / "mine.html")
-    (found,) = parse((tmp_path / "mine.html").read_text()).find_all("h1")
-    assert found.text == heading
+    html = parse((tmp_path / "mine.html").read_text())
+    (found,) = html.find_all("h1")
+    assert found.text == html.title.text == heading
 
 
 def test_a_report_shows_only_what_tagged_cells_display(tmp_path):

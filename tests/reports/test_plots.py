@@ -9,7 +9,6 @@ import pytest
 from bs4 import BeautifulSoup
 from scipy.stats import binomtest
 
-from lesson import drawings
 from pipeline.reports import plots, tiles
 from tests.conftest import EPOCH, VALIDATED
 
@@ -41,24 +40,6 @@ def test_weights_above_0_are_red_and_those_below_are_blue():
     for image in axis.images:
         check_signs(image)
     assert scale.get_ylabel() == "weight"
-
-
-def test_a_pass_shows_what_goes_forward_and_what_comes_back():
-    inputs, target = np.linspace(0, 1, 784)[None], np.eye(10)[:1]
-    first = np.full((784, 2), [0.001, -0.001])
-    second = np.array([np.arange(10.0), np.ones(10)])
-    hidden = np.array([392 * 0.001, 0])  # the second sum is below 0
-    signal = hidden @ second - target[0]
-    signals = np.array([second[0] @ signal, 0])
-    figure, alt = drawings.draw_pass(inputs, target, (first, second))
-    assert "1 active units" in alt
-    (image, *forward), (ghost, *back) = figure.axes[:3], figure.axes[3:]
-    check_signs(ghost.images[0])
-    for axis, array in ((image, inputs[0]), (ghost, inputs[0] * signals[0])):
-        assert np.allclose(axis.images[0].get_array().ravel(), array)
-    expected = hidden, hidden @ second, signals, signal
-    for axis, array in zip([*forward, *back], expected, strict=True):
-        assert np.allclose([bar.get_height() for bar in axis.patches], array)
 
 
 def test_a_confusion_matrix_has_a_column_for_each_answer_that_occurs():

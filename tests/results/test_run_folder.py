@@ -1,4 +1,3 @@
-import re
 from dataclasses import replace
 from unittest import mock
 
@@ -14,12 +13,11 @@ from pipeline.results.files import (
     GENERATOR,
     LOCK,
     atomic_write,
-    check_folder,
 )
 from pipeline.results.point_folder import PointFolder
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stage_folder import StageFolder
-from pipeline.results.stages import RESULT_FILES, RUN_FILES, SWEEP
+from pipeline.results.stages import RESULT_FILES, RUN_FILES
 from tests.conftest import EPOCH, VALIDATED
 
 WEIGHTS = np.arange(2352.0).reshape(784, 3), np.ones((3, 10))
@@ -194,30 +192,6 @@ def test_clear_removes_the_files_of_a_run_and_no_others(folder):
         (folder.path / name).touch()
     folder.clear()
     assert read_all(folder).keys() == {"checkpoint.npz", *mine, "run.json"}
-
-
-@pytest.mark.parametrize(
-    ("names", "harmless", "problem"),
-    [
-        ([".DS_Store", "a.ipynb"], (".ipynb",), ""),
-        (["a.txt", LOCK], (), ""),
-        (["a.txt"], (".ipynb",), "it holds a.txt"),
-        (["a.ipynb"], (), "it holds a.ipynb"),
-    ],
-)
-def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(
-    tmp_path, names, harmless, problem
-):
-    folder = tmp_path / "a"
-    check_folder(folder, SWEEP, harmless)  # it is new
-    folder.mkdir()
-    for name in names:
-        (folder / name).touch()
-    if not problem:
-        check_folder(folder, SWEEP, harmless)
-        return
-    with pytest.raises(InvalidInput, match=re.escape(problem)):
-        check_folder(folder, SWEEP, harmless)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
