@@ -1,6 +1,5 @@
 """Sweeps on this machine: results, failing points, kills, and a second start."""
 
-import csv
 import json
 import re
 import shutil
@@ -213,12 +212,6 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
         execution.run_sweep(prepared, **options)
     assert str(failure.value).count(" failed: no notebook\n") == 9
     assert len(threads) == 3
-
-
-def read_table(folder):
-    """Return the rows of results.csv, without the times."""
-    rows = list(csv.DictReader((folder / "results.csv").open()))
-    return [{**row, "started": "", "duration_s": ""} for row in rows]
 
 
 def test_verify_takes_the_selected_points_of_a_sweep_that_has_ended(
