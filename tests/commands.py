@@ -16,7 +16,6 @@ import threading
 import time
 import uuid
 from contextlib import redirect_stderr, redirect_stdout
-from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -125,11 +124,10 @@ def make_run(config, name):
     return make_once(config, f"runs/{name}", make)
 
 
-def restore_signals(ignored=None):
+def restore_signals():
     """Stop ignoring signals, because the program that started the tests may do so."""
     for number in (signal.SIGINT, signal.SIGHUP):
-        is_ignored = number == ignored
-        signal.signal(number, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
 
 
 def make_environment(folder):
@@ -141,19 +139,14 @@ def make_environment(folder):
     return os.environ | {"PYTHONPATH": path}
 
 
-def start(
-    *words, cwd=ROOT, module="pipeline", environment=None, ignored=None, **options
-):
-    """Start ``python -m pipeline`` in a process of its own, which signals can end.
-
-    ignored: a signal that it ignores, as if a shell had said so.
-    """
+def start(*words, cwd=ROOT, module="pipeline", environment=None, **options):
+    """Start ``python -m pipeline`` in a process of its own, which signals can end."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, words)],
         cwd=cwd,
         env=make_environment(cwd) | (environment or {}),
         text=True,
-        preexec_fn=partial(restore_signals, ignored),
+        preexec_fn=restore_signals,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
 

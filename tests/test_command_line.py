@@ -1,5 +1,8 @@
 """What the command line refuses, and what it imports."""
 
+import contextlib
+import os
+import shlex
 import subprocess
 import sys
 
@@ -7,8 +10,17 @@ import numpy as np
 import pytest
 
 from pipeline import commands
+from pipeline.__main__ import StandardStream
 from pipeline.paths import NOTEBOOKS, ROOT
 
+# Does as `python -m pipeline --version` does, and then opens a file.
+OPEN_STREAMS = """
+import os, runpy, sys
+sys.argv = ["pipeline", "--version"]
+exit = os._exit
+os._exit = lambda code: exit(code or os.open(os.curdir, os.O_RDONLY) < 3)
+runpy.run_module("pipeline", run_name="__main__")
+"""
 # Arguments, and what the message names. {d} is the folder of `bad_files`.
 REFUSED = {
     "run -p learning_rte 1": "Did you mean learning_rate?",
@@ -91,6 +103,37 @@ def test_a_path_begins_in_the_current_folder(runs, pipeline, monkeypatch):
     refused = pipeline("compare", "none", "default")
     assert f"{runs}/none does not exist" in refused.stderr
     assert pipeline("report", "default").stdout == "report: default/report.html\n"
+
+
+@pytest.fixture
+def pipe():
+    """The two ends of a pipe, to read from and to write to."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        with contextlib.suppress(OSError):
+            os.close(end)
+
+
+def test_a_command_goes_on_when_nobody_reads_its_output_any_more(pipe):
+    read, write = pipe
+    os.close(read)
+    stream = StandardStream(write)
+    for _ in range(2):
+        stream.write("lost\n")
+
+
+def test_a_name_that_is_no_utf_8_is_printed_with_its_bytes(pipe):
+    read, write = pipe
+    StandardStream(write).write("caf\udce9.png\n")
+    assert os.read(read, 100) == rb"caf\udce9.png" + b"\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_command_opens_the_streams_that_are_closed(closed):
+    """A folder is listed by a free number: it must not be that of a stream."""
+    script = f"{shlex.join([sys.executable, '-c', OPEN_STREAMS])} {closed}"
+    assert subprocess.run(["bash", "-c", script], cwd=ROOT).returncode == 0
 
 
 def test_outside_the_environment_a_command_says_to_activate_it():

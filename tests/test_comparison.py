@@ -56,17 +56,6 @@ def test_what_cannot_be_compared_is_refused(pair, copy, runs, tmp_path):
             comparison.read_comparison(run_dirs)
 
 
-def test_a_point_that_was_not_selected_is_refused(pair, runs):
-    """Otherwise it would have to be evaluated, which would use up the test images."""
-    evaluated = {path.parent for path in (runs / "small").glob("*/metrics.json")}
-    points = {path.parent for path in (runs / "small").glob("*/run.json")}
-    for folder in points - evaluated:
-        with pytest.raises(InvalidFile, match=folder.name):
-            comparison.read_comparison([pair[0], str(folder)])
-        assert not (folder / "metrics.json").exists()
-    assert comparison.read_comparison([pair[0], str(min(evaluated))])
-
-
 def test_test_images_come_from_the_source_too_and_must_be_the_same(pair, copy):
     expected = comparison.read_comparison(pair).data.x_test
     (copy / "data.npz").unlink()
@@ -123,6 +112,16 @@ def test_seeds_that_both_sides_have_are_compared():
     assert select_seeds([1], [2]) == [[1], [2]]
     with pytest.raises(InvalidInput, match="no seed in common"):
         select_seeds([9], [1, 2, 3])
+
+
+def test_equal_accuracies_with_unequal_errors_are_not_identical():
+    sides = {}
+    for letter, error in (("A", 0.3), ("B", 0.4)):
+        values = {"test_accuracy": 0.8, "test_error": error}
+        table = pd.DataFrame(values, index=[1, 2])
+        sides[letter] = comparison.Side(letter, dict.fromkeys(table.index), table)
+    compared = comparison.Comparison(sides, {}, None, None)
+    assert "identical" not in comparison.describe_verdict(compared)
 
 
 @pytest.mark.parametrize(

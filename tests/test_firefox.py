@@ -1,4 +1,4 @@
-"""The report and the lesson in Firefox, offline, driven through WebDriver BiDi.
+"""The lesson in Firefox, offline, driven through WebDriver BiDi.
 
 Firefox supports it without a driver: https://www.w3.org/TR/webdriver-bidi/
 """
@@ -11,11 +11,10 @@ import subprocess
 import pytest
 import websocket
 
-from pipeline.network import published
+from tests.commands import wait_for
 from tests.lesson.test_builder import write_lesson
 
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
-LISTENING = "WebDriver BiDi listening on "
 WAIT = """(name, text) => new Promise((done) => {
     const part = document.querySelector(name);
     const look = () => part.textContent.includes(text) && done(part.textContent);
@@ -37,9 +36,10 @@ def call(tmp_path_factory):
     command += ["--remote-debugging-port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as firefox:
         try:
-            line = next(line for line in firefox.stderr if line.startswith(LISTENING))
-            address = f"{line.removeprefix(LISTENING).strip()}/session"
-            socket = websocket.create_connection(address, 120, suppress_origin=True)
+            address = wait_for(r"WebDriver BiDi listening on (\S+)", firefox.stderr)
+            socket = websocket.create_connection(
+                f"{address}/session", 120, suppress_origin=True
+            )
 
             def call(method, **parameters):
                 message = {"id": 1, "method": method, "params": parameters}
@@ -78,13 +78,6 @@ class Page:
 
     def wait_for(self, name, text):
         return self.evaluate(f"({WAIT})('{name}', '{text}')")
-
-
-def test_the_report_trains_to_the_published_digest_and_reads_the_example(call, runs):
-    page = Page(call, runs / "default" / "report.html")
-    page.press(".train")
-    assert published.WEIGHTS_SHA256 in page.wait_for(".outcome", "Equal")
-    page.wait_for(".scores li:nth-child(4)", "0.54")  # of the example, a 3
 
 
 def test_a_prediction_opens_an_answer_of_the_lesson_and_survives_a_reload(

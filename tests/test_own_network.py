@@ -5,25 +5,25 @@ Each change is a patch of helpers.py alone, in a copy of the project.
 
 import importlib.util
 import json
-import pathlib
 import re
-import tempfile
 
 import numpy as np
 import pytest
 
+import helpers
 from pipeline.errors import InvalidInput
 from pipeline.images import data
 from pipeline.network.published import NOTE
-from pipeline.paths import NOTEBOOKS
+from pipeline.paths import NOTEBOOKS, ROOT
 from pipeline.results.model import name_weights
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stages import EVALUATION
 from tests.commands import make_options
+from tests.records.test_networks import load_patched
 from tests.test_project import find_blocks
 
 VALUES = {"num_samples": 200, "num_validation": 50, "epochs": 4, "hidden_size": 12}
-VALUES |= {"seed": 14, "batch_size": 8, "source": "few.npz"}
+VALUES |= {"seed": 14, "batch_size": 8, "source": "few.npz", "normalisation": 100}
 OPTIONS = make_options(VALUES)
 METRICS = ("train_error", "train_accuracy", "test_error", "test_accuracy")
 
@@ -39,6 +39,7 @@ def few(project):
 
 def train(path, few):
     """Return the metrics of a helpers.py, used without the rest of the project."""
+    options = {"batch_size": 8, "normalisation": 100}
     spec = importlib.util.spec_from_file_location("own_helpers", path)
     own = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(own)
@@ -46,8 +47,8 @@ def train(path, few):
     rng, input_rng = own.generators(14)
     weights = own.initial_weights(rng, 12)
     for _ in range(4):
-        trained = own.train_epoch(images, labels, weights, rng, input_rng, batch_size=8)
-    return [*trained, *own.evaluate(few.x_test, few.y_test, weights)]
+        trained = own.train_epoch(images, labels, weights, rng, input_rng, **options)
+    return [*trained, *own.evaluate(few.x_test, few.y_test, weights, 100)]
 
 
 def check_run(project, few):
@@ -64,16 +65,15 @@ def check_run(project, few):
     return folder
 
 
-@pytest.mark.parametrize(("name", "inputs"), [("bias", 785), ("cross_entropy", 784)])
-def test_a_change_of_helpers_alone_is_trained_and_shown(project, few, name, inputs):
-    project.patch(name)
+def test_a_change_of_helpers_alone_is_trained_and_shown(project, few):
+    project.patch("bias")
     code, output = project.run("run", "--run-dir", "runs/own", *OPTIONS)
     assert code == 0, output
     assert "helpers.py, whose code has been changed" in output
     assert " equal" not in output
     assert output.count(NOTE) == 1
     folder = check_run(project, few)
-    assert folder.read_model().weights[0].shape == (inputs, 12)
+    assert folder.read_model().weights[0].shape == (785, 12)
 
 
 def test_a_second_layer_is_verified_and_a_comment_repeats_nothing(project, few):
@@ -88,24 +88,43 @@ def test_a_second_layer_is_verified_and_a_comment_repeats_nothing(project, few):
     assert shapes == [(784, 12), (12, 12), (12, 10)]
     assert project.run("verify", folder.path)[0] == 0
     text = (project.path / "helpers.py").read_text()
-    for more, expected, part in (
-        ("# a comment", 0, "nothing that it depends on has changed"),
+    (project.path / "helpers.py").write_text(f"{text}\n# a comment\n")
+    _, output = project.run(*command)
+    assert "nothing that it depends on has changed" in output
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "part"),
+    [
         ("def relu(:", 2, r"helpers\.py has .*line \d+: "),
-    ):
-        project.write("helpers.py", f"{text}\n{more}\n")
-        code, output = project.run(*command)
-        assert code == expected, output
-        assert re.search(part, output), output
-        assert folder.read_record().status == "done"
-    project.patch("leaky_relu")
-    code, output = project.run("verify", folder.path)
-    assert code == 2
-    assert f"cp {folder.helpers_path} {project.path}/helpers.py" in output
-    project.append("helpers.py", "\nundefined\n")
-    code, output = project.run(*command)
-    assert code == 1, output
-    assert re.search(r"helpers\.py, line \d+: NameError", output), output
-    assert "I:0" not in output  # nothing has been trained
+        ("undefined", 1, r"helpers\.py, line \d+: NameError"),
+    ],
+)
+def test_a_mistake_in_helpers_is_named_and_nothing_is_trained(
+    project, line, code, part
+):
+    project.append("helpers.py", f"\n{line}\n")
+    found, output = project.run("run", "--run-dir", "runs/own", *OPTIONS[:9])
+    assert found == code, output
+    assert re.search(part, output), output
+    assert not (project.path / "runs/own/model.npz").exists()
+
+
+NETWORKS = sorted((ROOT / "tests" / "networks").glob("*.patch"))
+
+
+@pytest.mark.parametrize("patch", NETWORKS, ids=lambda path: path.stem)
+def test_each_network_of_the_guide_computes_something_else(sample, tmp_path, patch):
+    own = load_patched(patch.stem, tmp_path)
+    scores = []
+    for network in (helpers, own):
+        rng, _ = helpers.generators(1)
+        weights = network.initial_weights(rng, 12)
+        examples = sample["x_train"][:50], sample["y_train"][:50]
+        network.train_epoch(*examples, weights, rng)
+        scores.append(network.predict(sample["x_test"][:50], weights))
+    assert np.isfinite(scores[1]).all()
+    assert not np.allclose(*scores)
 
 
 # A run, in which 03_evaluate is saved meanwhile; then another one, with other code.
@@ -147,19 +166,6 @@ def test_a_process_executes_the_code_it_has_started_with_or_deletes_nothing(proj
     refusal, state = project.run_python("-c", TWO_RUNS).splitlines()[-2:]
     assert refusal.startswith("helpers.py changed after this command started")
     assert state == "done True"
-
-
-def test_nbval_neither_reads_nor_writes_what_stands_in_runs(project):
-    mine = project.path / "runs" / "default" / "data.npz"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("mine")
-    command = ["-m", "pytest", "--nbval", "notebooks/02_train.ipynb"]
-    # A path to a socket has at most 107 bytes, so this folder is not pytest's deep one.
-    with tempfile.TemporaryDirectory() as scratch:
-        project.run_python(*command, TMPDIR=scratch)
-        assert not [*pathlib.Path(scratch).glob("digits-*")]
-    assert [*(project.path / "runs").rglob("*.*")] == [mine]
-    assert mine.read_text() == "mine"
 
 
 def test_the_scripts_of_the_guides_run_once_without_a_main_guard(project):

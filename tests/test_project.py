@@ -19,7 +19,9 @@ from pipeline import parameters
 from pipeline.commands import main
 from pipeline.network import published
 from pipeline.paths import NOTEBOOKS, ROOT
+from pipeline.reports import live
 from pipeline.results.run_folder import RunFolder
+from pipeline.sweeps import definition
 from tests.commands import describe_range
 
 GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
@@ -121,11 +123,26 @@ def check_command(command):
     assert all((ROOT / path).exists() for path in paths)
 
 
-def test_the_commands_of_the_guides_exist():
+def test_the_commands_of_the_guides_exist_and_their_parameters_are_allowed():
     commands = find_commands()
     assert len(commands) > 20
     for command in commands:
         check_command(command)
+        values = dict(re.findall(r" -p (\w+) (\S+)", command))
+        values.pop("run_dir", None)
+        parameters.from_strings(values)
+
+
+def test_the_guides_have_the_limits_of_pages_and_of_sweeps():
+    assert f"at most {live.MAX_IMAGES:,} training images" in GUIDE
+    guide = (NOTEBOOKS / "sweeps" / "README.md").read_text()
+    assert f"At most {definition.MAX_POINTS:,} points" in guide
+
+
+def test_the_pages_that_are_published_are_those_of_the_tested_commit():
+    workflow = YAML(typ="safe").load(ROOT / ".github/workflows/pages.yml")
+    checkout, *_ = workflow["jobs"]["pages"]["steps"]
+    assert checkout["with"]["ref"] == "${{ github.event.workflow_run.head_sha }}"
 
 
 def test_make_clean_leaves_the_runs():
@@ -176,16 +193,9 @@ def read_lock(name):
     return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.M))
 
 
-def test_the_locks_have_what_users_and_tests_need_in_the_same_versions():
+def test_users_and_tests_have_the_same_versions():
     users, testers = read_lock("requirements.txt"), read_lock("requirements-dev.txt")
     assert users.items() < testers.items()
-    assert {"distributed", "jupyter", "keras", "nbval"} <= testers.keys() - users.keys()
-    environment = YAML(typ="safe").load(ROOT / "environment.yml")
-    assert environment["dependencies"][-1]["pip"] == [
-        "--constraint requirements-dev.txt",
-        *["numpy", "keras", "jupyter", "nbval", "matplotlib", "papermill"],
-        "-e .[lab,keras]",
-    ]
 
 
 def test_the_project_declares_what_it_imports_and_no_more():

@@ -32,25 +32,35 @@ def test_a_pair_is_compared_by_the_images_that_only_one_classifies_correctly(cou
     assert p == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("seeds", [[9, 5, 3, 2], [9, 5, 8, 2], [5, 6, 7, 8]])
-def test_the_interval_over_seeds_is_students_for_pairs_and_else_welchs(seeds):
-    """They are computed by formula, with the quantile of Student's t from SciPy."""
+def make_accuracies(seeds):
+    """Return five accuracies, and four of these seeds."""
     rng = np.random.default_rng(0)
     first = pd.Series(rng.normal(0.80, 0.02, 5), [1, 2, 3, 4, 5])
-    second = pd.Series(rng.normal(0.82, 0.01, 4), seeds)
-    if seeds[0] == 9:
-        differences = [second[seed] - first[seed] for seed in {2, 3, 5} & {*seeds}]
-        freedom = len(differences) - 1
-        middle = np.mean(differences)
-        error = np.std(differences, ddof=1) / len(differences) ** 0.5
-    else:
-        middle = second.mean() - first.mean()
-        a, b = np.var(first, ddof=1) / 5, np.var(second, ddof=1) / 4
-        error, freedom = (a + b) ** 0.5, (a + b) ** 2 / (a**2 / 4 + b**2 / 3)
+    return first, pd.Series(rng.normal(0.82, 0.01, 4), seeds)
+
+
+def check_interval(first, second, middle, error, freedom):
+    """Check an interval, with the quantile of Student's t from SciPy."""
     reach = error * stats.t.ppf(0.975, freedom)
     found = statistics.estimate_difference(first, second)
     assert found == pytest.approx((middle, reach))
     assert found.is_sure == (abs(middle) > reach)
+
+
+@pytest.mark.parametrize("seeds", [[9, 5, 3, 2], [9, 5, 8, 2]])
+def test_the_interval_over_shared_seeds_is_students_for_pairs(seeds):
+    first, second = make_accuracies(seeds)
+    pairs = [second[seed] - first[seed] for seed in {2, 3, 5} & {*seeds}]
+    error = np.std(pairs, ddof=1) / len(pairs) ** 0.5
+    check_interval(first, second, np.mean(pairs), error, len(pairs) - 1)
+
+
+def test_the_interval_over_other_seeds_is_welchs():
+    first, second = make_accuracies([5, 6, 7, 8])
+    a, b = np.var(first, ddof=1) / 5, np.var(second, ddof=1) / 4
+    freedom = (a + b) ** 2 / (a**2 / 4 + b**2 / 3)
+    middle = second.mean() - first.mean()
+    check_interval(first, second, middle, (a + b) ** 0.5, freedom)
 
 
 @pytest.mark.parametrize("step", [0, 0.1])

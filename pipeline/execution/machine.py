@@ -15,7 +15,7 @@ from pipeline.records import Origin
 
 # Because of --git-dir, git does not search the folders above the project, which may
 # belong to another repository.
-GIT = ["git", f"--git-dir={ROOT}/.git", "describe", "--always", "--dirty"]
+GIT = ["git", "--git-dir=.git", "describe", "--always", "--dirty"]
 GIT += ["--abbrev=40", "--exclude=*"]
 
 

@@ -258,36 +258,6 @@ def test_a_process_ends_in_order_and_takes_along_what_its_cells_have_started(tmp
         psutil.Process(pid).wait(timeout=PATIENCE)
 
 
-# A signal comes before the parent has sent what the new process has to execute.
-INTERRUPTED_EARLY = """
-import os
-from multiprocessing import forkserver
-from pipeline.engine import process
-
-connect = forkserver.connect_to_new_process
-
-def connect_and_stop(descriptors):
-    sentinel, data = connect(descriptors)
-    os.close(data)
-    while os.read(sentinel, 8):  # until the new process has ended
-        pass
-    raise KeyboardInterrupt
-
-forkserver.connect_to_new_process = connect_and_stop
-try:
-    with process.NotebookProcess({}, {}):
-        pass
-except KeyboardInterrupt:
-    print("interrupted")
-"""
-
-
-def test_a_process_whose_parent_is_interrupted_early_ends_in_silence():
-    command = [sys.executable, "-c", INTERRUPTED_EARLY]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE)
-    assert (done.stdout, done.stderr) == (b"interrupted\n", b"")
-
-
 def test_a_process_that_starts_while_its_parent_is_interrupted_ends_in_silence():
     """The parent has closed the pipe, and does not know the number of the process."""
     code = (

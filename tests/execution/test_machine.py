@@ -2,12 +2,7 @@
 
 import subprocess
 
-from tests.commands import Project
-
-DESCRIBE = """
-from pipeline.execution.machine import collect_origin
-print(collect_origin().commit)
-"""
+from pipeline.execution import machine
 
 
 def give_git(folder, *words):
@@ -24,13 +19,19 @@ def commit(folder, file):
     return give_git(folder, "rev-parse", "HEAD").strip()
 
 
-def test_the_commit_is_the_projects_own_and_says_if_a_file_differs(tmp_path):
-    project = Project(tmp_path / "copy")
-    (tmp_path / "around.txt").touch()
+def test_the_commit_is_the_projects_own_and_says_if_a_file_differs(
+    tmp_path, monkeypatch
+):
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.setattr(machine, "ROOT", project)
+    for path in (project / "helpers.py", tmp_path / "around.txt"):
+        path.touch()
+    collect_origin = machine.collect_origin.__wrapped__  # without its cache
     commit(tmp_path, "around.txt")  # a repository lies around the project
-    assert project.run_python("-c", DESCRIBE) == "None\n"
-    own = commit(project.path, "helpers.py")
-    project.write("notes.txt", "not of the project")
-    assert project.run_python("-c", DESCRIBE) == f"{own}\n"
-    project.append("helpers.py", "# changed")
-    assert project.run_python("-c", DESCRIBE) == f"{own}-dirty\n"
+    assert collect_origin().commit is None
+    own = commit(project, "helpers.py")
+    (project / "notes.txt").touch()  # not of the project
+    assert collect_origin().commit == own
+    (project / "helpers.py").write_text("# changed")
+    assert collect_origin().commit == f"{own}-dirty"

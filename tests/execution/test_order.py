@@ -7,7 +7,10 @@ was made from.
 import os
 from pathlib import Path
 
+import pytest
+
 from pipeline.paths import ROOT
+from tests.conftest import write_noise
 
 # Python imports this when it starts, as does the fork server, and so each notebook.
 WATCH = """
@@ -30,27 +33,19 @@ def log(action, path):
 if LOG := os.environ.get("WATCHED"):
     sys.addaudithook(watch)
 """
-# Makes a run, and lets notebooks run in a folder without a record; then again, with
-# fewer images. At last it makes a sweep.
+# Makes a run, then again with fewer images, and at last a sweep.
 SCRIPT = """
 import sys
-from pathlib import Path
 from pipeline import parameters
-from pipeline.engine import notebooks
 from pipeline.execution import runs
-from pipeline.results.stages import STAGES
 from pipeline.sweeps.execution import run_sweep
 from pipeline.sweeps.sweep import prepare_sweep
 
 source, *folders = sys.argv[1:]
-Path(folders[1]).mkdir()
 for count in (40, 30):
     values = {"source": source, "num_samples": count, "num_validation": 10, "epochs": 1}
     runs.run(parameters.from_values(values), folders[0], force=True)
-    for stage in STAGES:
-        executed = Path(folders[1]) / stage.executed_name
-        notebooks.execute(stage.notebook, executed, values | {"run_dir": folders[1]})
-run_sweep(prepare_sweep({"name": "a", "base": values}, folders[2]))
+run_sweep(prepare_sweep({"name": "a", "base": values}, folders[1]))
 """
 ORDER = ["data.npz", "history.json", "model.npz", "answers.npz", "metrics.json"]
 
@@ -68,28 +63,34 @@ def read_changes(log, folder):
     return changes
 
 
-def test_results_appear_whole_after_what_they_are_made_from_and_go_before_it(
-    small_source, tmp_path, midway
-):
-    """In this copy of the project, each epoch writes a checkpoint."""
-    (tmp_path / "sitecustomize.py").write_text(WATCH)
-    log = tmp_path / "log"
-    folders = [tmp_path / name for name in ("run", "alone", "sweep")]
-    path = os.pathsep.join([str(tmp_path), str(midway.path), str(ROOT)])
-    words = ["-c", SCRIPT, small_source[0], *folders]
+@pytest.fixture(scope="module")
+def log(tmp_path_factory, midway):
+    """What SCRIPT changes; in this copy of the project, an epoch saves a checkpoint."""
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "sitecustomize.py").write_text(WATCH)
+    write_noise(folder / "small.npz")
+    path = os.pathsep.join([str(folder), str(midway.path), str(ROOT)])
+    words = ["-c", SCRIPT, folder / "small.npz", folder / "run", folder / "sweep"]
+    log = folder / "log"
     midway.run_python(*words, PYTHONPATH=path, WATCHED=str(log))
+    return log
+
+
+def test_no_file_is_written_in_place(log):
     lines = log.read_text().splitlines()
     written = [Path(line.removeprefix("write ")) for line in lines if "write " in line]
-    inside = [path for path in written if path.is_relative_to(tmp_path)]
+    folders = log.with_name("run"), log.with_name("sweep")
     # filelock opens each folder, to find out whether files in it can be locked.
-    files = {path.name for path in inside if path not in folders}
-    in_place = {name for name in files if not name.startswith(".")}
-    assert not in_place
+    files = {path.name for path in written if log.parent in path.parents}
+    files -= {path.name for path in folders}
+    assert not {name for name in files if not name.startswith(".")}
     assert {name.split(".")[1] for name in files} > {"checkpoint", "sweep"}
-    for folder in folders[:2]:
-        changes = read_changes(log, folder)
-        written = [("rename", name) for name in ORDER]
-        assert changes[:5] == changes[10:] == written
-        *first, _, _, last = changes[5:10]  # of those of the training, any goes first
-        assert first == [("remove", "metrics.json"), ("remove", "answers.npz")]
-        assert last == ("remove", "data.npz")
+
+
+def test_results_appear_after_what_they_are_made_from_and_go_before_it(log):
+    changes = read_changes(log, log.with_name("run"))
+    written = [("rename", name) for name in ORDER]
+    assert changes[:5] == changes[10:] == written
+    *first, _, _, last = changes[5:10]  # of those of the training, any goes first
+    assert first == [("remove", "metrics.json"), ("remove", "answers.npz")]
+    assert last == ("remove", "data.npz")

@@ -4,6 +4,7 @@ import hashlib
 import re
 import sys
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -28,6 +29,34 @@ def test_without_the_extra_a_download_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(InvalidInput, match=re.escape("pip install -e '.[keras]'")):
         data.load_source("mnist")
+
+
+@pytest.fixture
+def keras(monkeypatch):
+    """A double of Keras, whose data sets are mocks, because it takes seconds."""
+    module = mock.MagicMock()
+    monkeypatch.setitem(sys.modules, "keras", module)
+    return module.datasets
+
+
+@pytest.mark.parametrize("source", ["mnist", "fashion_mnist"])
+def test_a_source_of_keras_is_loaded_checked_or_names_the_alternatives(
+    small_source, keras, source
+):
+    _, arrays = small_source
+    x_train, y_train, x_test, y_test = arrays.values()
+    load = getattr(keras, source).load_data
+    load.return_value = (x_train, y_train), (x_test, y_test)
+    loaded = data.load_source(source)
+    for name, array in arrays.items():
+        expected = array.reshape(len(array), -1).squeeze()
+        assert np.array_equal(getattr(loaded, name), expected)
+    y_test += 10
+    with pytest.raises(InvalidInput, match="y_test"):
+        data.load_source(source)
+    load.side_effect = ConnectionError
+    with pytest.raises(InvalidInput, match=rf'"{source}" .* "sample", .* \.npz'):
+        data.load_source(source)
 
 
 @pytest.mark.parametrize(

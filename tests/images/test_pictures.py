@@ -23,6 +23,12 @@ def draw_seven(width, height, light=255, dark=0):
     return np.asarray(picture)
 
 
+def measure_ink(picture):
+    """Return the height and the width of the box of all pixels that are not 0."""
+    places = np.argwhere(picture)
+    return np.ptp(places, axis=0) + 1
+
+
 @pytest.mark.parametrize(("width", "height"), [(8, 8), (100, 40), (640, 480)])
 def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     grey = draw_seven(width, height, light=150, dark=30)
@@ -30,10 +36,7 @@ def test_to_mnist_gives_mnists_box_and_place_to_both_polarities(width, height):
     assert not is_shaded
     assert np.array_equal(image, pictures.to_mnist(255 - grey)[0])
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
-    ink, box = (
-        np.array([np.ptp(np.flatnonzero(each.any(axis=axis))) + 1 for axis in (1, 0)])
-        for each in (grey < 128, image)
-    )
+    ink, box = measure_ink(grey < 128), measure_ink(image)
     # The proportions are kept, to a pixel.
     assert np.abs(box - 20 * ink / ink.max()).max() <= 1
     mass = image / image.sum()
@@ -48,25 +51,50 @@ def test_specks_of_paper_that_are_a_sixth_as_dark_as_the_ink_are_paper():
     assert np.array_equal(pictures.to_mnist(speckled)[0], pictures.to_mnist(grey)[0])
 
 
-def test_every_format_gives_the_same_image(tmp_path):
+def test_bold_ink_on_most_of_a_picture_is_still_ink():
+    picture = Image.new("L", (100, 100), 255)
+    ImageDraw.Draw(picture).ellipse((5, 5, 95, 95), fill=0)
+    image, _ = pictures.to_mnist(np.asarray(picture))
+    assert image[14, 14] == 255
+
+
+def make_formats():
+    """Return a 7 in several modes of Pillow's, each by the name of its file."""
     grey = Image.fromarray(draw_seven(60, 50))
-    transparent = Image.new("RGBA", grey.size, (0, 0, 0, 0))
+    ink = Image.eval(grey, lambda value: 255 - value)
     # Black ink on a transparent ground.
-    transparent.putalpha(Image.eval(grey, lambda value: 255 - value))
-    turned, exif = grey.transpose(Image.Transpose.ROTATE_90), Image.Exif()
-    exif[0x0112] = 6  # which turns it back
-    for label in "ab":
-        (tmp_path / label).mkdir()
-        grey.convert("RGB").save(tmp_path / label / "colour.PNG")
-        grey.convert("P").save(tmp_path / label / "palette.png")
-        transparent.save(tmp_path / label / "transparent.png")
-        turned.save(tmp_path / label / "turned.jpeg", exif=exif, quality=95)
-    source = data.load_source(str(tmp_path))
-    images = np.concatenate([source.x_train, source.x_test]).astype(int)
-    expected = pictures.to_mnist(draw_seven(60, 50))[0].ravel()
-    *equal, first, second = np.sort(np.abs(images - expected).max(axis=1))
-    assert equal == [0] * 6
-    assert max(first, second) <= 30  # JPEG changes what it stores
+    transparent = Image.new("LA", grey.size)
+    transparent.putalpha(ink)
+    palette = Image.frombytes("P", grey.size, ink.tobytes())
+    palette.putpalette(bytes(768))
+    palette.info["transparency"] = bytes(range(256))
+    colours = [grey.convert("RGB"), grey.convert("P"), transparent.convert("RGBA")]
+    return [*colours, transparent, palette]
+
+
+def read_images(folder, picture, name="a.PNG", **options):
+    """Return the images of a source of two classes, with a picture twice in each."""
+    for path in (folder / label / f"{i}{name}" for label in "ab" for i in range(2)):
+        path.parent.mkdir(exist_ok=True)
+        picture.save(path, **options)
+    source = data.load_source(str(folder))
+    return np.concatenate([source.x_train, source.x_test]).astype(int)
+
+
+EXPECTED = pictures.to_mnist(draw_seven(60, 50))[0].ravel()
+
+
+@pytest.mark.parametrize("picture", make_formats(), ids=lambda each: each.mode)
+def test_every_format_gives_the_same_image(tmp_path, picture):
+    assert np.all(read_images(tmp_path, picture) == EXPECTED)
+
+
+def test_a_turned_photo_is_turned_back(tmp_path):
+    grey, exif = Image.fromarray(draw_seven(60, 50)), Image.Exif()
+    exif[0x0112] = 6
+    turned = grey.transpose(Image.Transpose.ROTATE_90)
+    images = read_images(tmp_path, turned, ".jpeg", exif=exif, quality=95)
+    assert np.abs(images - EXPECTED).max() <= 30  # JPEG changes what it stores
 
 
 @pytest.fixture

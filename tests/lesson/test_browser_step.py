@@ -326,24 +326,3 @@ def check_ghost(step, ink):
         red, _, blue, _ = read_colours(tile.locator("canvas")).astype(int).T
         assert np.all((red > blue) == (red != blue)) == (signal < 0)
         assert 0 < np.sum(red != blue) <= ink
-
-
-def test_the_real_network_has_the_numbers_of_helpers(browser, lesson_path, sample):
-    weights = helpers.initial_weights(helpers.generators(1)[0], 40)
-    inputs = helpers.scale(sample["x_train"][:1], 255)
-    targets = helpers.one_hot(sample["y_train"][:1])
-    hidden, scores = helpers.forward(inputs, weights)
-    signals = (scores - targets) @ weights[1].T * helpers.relu_derivative(hidden, 0)
-    with open_page(browser, lesson_path, 320) as page:  # the narrowest of screens
-        step = page.within("the-real-step")
-        expect(step.part("where")).to_contain_text("Image 1")
-
-        def check(name, numbers):
-            texts = step.part(f"{name} span").all_text_contents()
-            found = [pages.read_number(text) for text in texts]
-            assert found == pytest.approx(numbers[0], abs=0.00501)
-
-        check("row", hidden)
-        check("rows", scores)
-        step.press("Update")
-        check("row", signals)

@@ -50,6 +50,14 @@ def test_images_in_several_calls_give_the_same_bits(sample, monkeypatch):
     assert found[1:] == train(compiled.train_epoch, examples, epochs=1, **OTHER)[1:]
 
 
+def test_the_activity_of_a_unit_counts_each_image_once(sample):
+    images = sample["x_test"][: compiled.IMAGES_PER_CALL + 10]
+    weights = helpers.initial_weights(np.random.RandomState(1), 5)
+    expected = np.mean(images @ weights[0] > 0, axis=0)
+    found = compiled.measure_activity(images, weights, 100)
+    assert np.array_equal(found, expected)
+
+
 def test_scores_are_the_bits_of_sums_in_order(sample):
     images = sample["x_test"][:12].copy()
     images[3, [0, 783]] = 255  # the corners, which MNIST leaves empty

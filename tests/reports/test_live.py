@@ -33,21 +33,31 @@ ON_PAPER = {
     "targets": [1, 0],
 }
 NODE = compute_driver_executable()[0]
-MODULES = ("network", "reading", "sums", "plot", "paper", "groups")
+MODULES = ("network", "reading", "sums", "plot", "paper", "groups", "dots")
 IMPORTS = "".join(
-    f"import * as {name} from {json.dumps(LESSON.scripts[name].as_uri())};\n"
+    f"const {name} = await import({json.dumps(LESSON.scripts[name].as_uri())});\n"
     for name in MODULES
 )
 # Each line of its input is a script and what the script is given; each line of its
 # output is what the script returns.
 DRIVER = f"""
 import {{ createInterface }} from "node:readline";
+globalThis.window = new EventTarget();
+const makeElement = (tag) => ({{
+  tag,
+  children: [],
+  setAttribute(name, value) {{ this[name] = value; }},
+  append(...texts) {{ this.text = texts.join(""); }},
+  appendChild(child) {{ this.children.push(child); return child; }},
+  replaceChildren() {{}},
+}});
+globalThis.document = {{ createElementNS: (_, tag) => makeElement(tag) }};
 {IMPORTS}
 const bytes = (text) => new Uint8Array(Buffer.from(text, "base64"));
 const numbers = (text) => new Float64Array(bytes(text).buffer);
 const text = ({{ buffer, byteOffset, byteLength }}) =>
   Buffer.from(buffer, byteOffset, byteLength).toString("base64");
-const scope = {{ {", ".join(MODULES)}, bytes, numbers, text }};
+const scope = {{ {", ".join(MODULES)}, bytes, numbers, text, makeElement }};
 const AsyncFunction = (async () => {{}}).constructor;
 for await (const line of createInterface({{ input: process.stdin }})) {{
   const {{ script, given }} = JSON.parse(line);
@@ -117,57 +127,38 @@ return { history, metrics, first: text(first), second: text(second), digest };
 """
 
 
-@pytest.fixture
-def train_in_node(run_node, sample):
-    """Return a function that trains in Node, and evaluates on other images.
-
-    It returns these other images (50, of which one is blank), and what Node returns.
-    """
-    others = sample["x_test"][:50].copy()
-    others[4] = 0
-
-    def train(count, parameters):
-        given = {"images": sample["x_train"], "labels": sample["y_train"]}
-        given = {name: array[:count] for name, array in given.items()}
-        given |= {"others": others, "answers": sample["y_test"][:50]}
-        texts = {name: encode(array) for name, array in given.items()}
-        return others, run_node(TRAIN, **texts, parameters=parameters.model_dump())
-
-    return train
+def train(images, labels, parameters):
+    """Return the weights and the history that the compiled loops give."""
+    names = "normalisation", "dropout_rate", "input_dropout_rate", "relu_grad_inactive"
+    options = {name: getattr(parameters, name) for name in names}
+    rng, input_rng = helpers.generators(parameters.seed)
+    weights = helpers.initial_weights(rng, parameters.hidden_size)
+    history, rate = [], parameters.learning_rate
+    for _ in range(parameters.epochs):
+        metrics = compiled.train_epoch(
+            images, labels, weights, rng, input_rng, learning_rate=rate, **options
+        )
+        history.append(list(metrics))
+        rate *= parameters.learning_rate_decay
+    return weights, history
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_training_and_evaluation_give_the_same_bits(train_in_node, sample, case):
+def test_training_and_evaluation_give_the_same_bits(run_node, sample, case):
     parameters = Parameters(**{"epochs": 3} | case)
-    others, answer = train_in_node(200, parameters)
-    rng, input_rng = helpers.generators(parameters.seed)
-    weights = helpers.initial_weights(rng, parameters.hidden_size)
-    names = "dropout_rate", "input_dropout_rate", "relu_grad_inactive"
-    options = {name: getattr(parameters, name) for name in ("normalisation", *names)}
-    images, labels = sample["x_train"][:200], sample["y_train"][:200]
-    history, options["learning_rate"] = [], parameters.learning_rate
-    for _ in range(parameters.epochs):
-        metrics = compiled.train_epoch(
-            images, labels, weights, rng, input_rng, **options
-        )
-        history.append(list(metrics))
-        options["learning_rate"] *= parameters.learning_rate_decay
-    assert answer["history"] == history
+    examples = sample["x_train"][:200], sample["y_train"][:200]
+    others = sample["x_test"][:50].copy(), sample["y_test"][:50]
+    others[0][4] = 0  # a blank one
+    names = "images", "labels", "others", "answers"
+    given = dict(zip(names, map(encode, (*examples, *others)), strict=True))
+    found = run_node(TRAIN, **given, parameters=parameters.model_dump())
+    weights, history = train(*examples, parameters)
+    assert found["history"] == history
     for name, matrix in zip(("first", "second"), weights, strict=True):
-        assert np.array_equal(decode(answer[name]), matrix.ravel())
-    assert answer["digest"] == digests.digest_arrays(*weights)
-    expected = compiled.evaluate(
-        others, sample["y_test"][:50], weights, parameters.normalisation
-    )
-    assert tuple(answer["metrics"]) == expected
-
-
-def test_the_published_training_has_its_digest_and_is_the_stored_network(train_in_node):
-    _, answer = train_in_node(1000, Parameters())
-    assert answer["history"][-1] == [pytest.approx(0.42039163449803, abs=1e-14), 0.817]
-    assert answer["digest"] == published.WEIGHTS_SHA256
-    stored = read_arrays(NETWORKS, {}, "")["published_0_1"].ravel()
-    assert np.array_equal(stored, decode(answer["first"]).astype(np.float32))
+        assert np.array_equal(decode(found[name]), matrix.ravel())
+    assert found["digest"] == digests.digest_arrays(*weights)
+    expected = compiled.evaluate(*others, weights, parameters.normalisation)
+    assert tuple(found["metrics"]) == expected
 
 
 # One image by network.js, and as the pictures of a step compute it: each a list of the
@@ -217,6 +208,7 @@ def test_a_shown_step_is_the_one_that_trains(run_node, sample, inactive):
     ("number", "place", "word"),
     [
         (2, "values 1 0", ""),
+        (2.4, "values 1 0", "Not yet"),
         (-3, "values 1 1", "ReLU"),
         (0, "values 1 1", ""),
         (-7, "values 2 0", "inactive"),
@@ -252,9 +244,6 @@ def test_a_number_on_paper_is_judged(run_node, number, place, word):
     assert bool(word) == bool(said)
 
 
-SEVEN = [[[0.3, 0.2], [0.7, 0.2], [0.45, 0.8]]]
-
-
 @pytest.mark.parametrize(
     ("with_slip", "without", "is_hardly_luck"),
     [(10, 10, True), (10, 9, False), (9, 10, False)],
@@ -270,6 +259,32 @@ def test_only_many_dots_of_both_kinds_that_stay_apart_are_hardly_luck(
     dots.append({"kind": "with", "accuracy": 0.85})
     sentences = run_node("return groups.describeGroups(given.dots);", dots=dots)
     assert "hardly luck" not in sentences
+
+
+def test_lines_of_a_class_without_a_break_between_them_lose_no_dot(run_node):
+    line = "00000000 with {}=0.8 without {}=0.9, 2 dots"
+    text = line.format(1, 2) + line.format(3, 4)
+    script = 'return dots.readLines(given.text, "00000000", 10);'
+    found = run_node(script, text=text)
+    assert [dot["seed"] for dot in found["dots"]] == [1, 2, 3, 4]
+    assert not found["refused"]
+
+
+@pytest.mark.parametrize("accuracies", [[0.8, 0.85], [0.7, 0.92]])
+def test_dots_lie_at_their_accuracies_and_in_the_picture(run_node, accuracies):
+    script = """
+    const svg = makeElement("svg");
+    groups.drawGroups(svg, given.dots);
+    return svg.children;
+    """
+    dots = [{"kind": "with", "accuracy": each} for each in accuracies]
+    grid, *others = run_node(script, dots=dots)
+    ticks = [each for each in grid["children"] if each["tag"] == "text"]
+    places = [float(each["text"].removesuffix(" %")) / 100 for each in ticks]
+    found = [each["cx"] for each in others if each["tag"] == "circle"]
+    expected = np.interp(accuracies, places, [each["x"] for each in ticks])
+    assert found == pytest.approx(expected)
+    assert places[0] <= accuracies[0] < accuracies[1] <= places[-1]
 
 
 def test_fifty_drawings_are_read_by_the_published_network(run_node):
@@ -329,12 +344,13 @@ def make_record(code=None, **values):
 
 def test_a_page_has_the_training_images_and_parameters_of_its_run(folder, sample):
     parameters = Parameters(num_samples=40, num_validation=10, epochs=1, seed=5)
-    training = live.collect_training_data(parameters, folder.read_data(), "0a")
+    record = make_record().replace(parameters=parameters)
+    training = live.collect_run_data(folder, record)["training"]
     images, labels = sample["x_train"][:40], sample["y_train"][:40]
     assert np.array_equal(unpack(training["images"], np.uint8), images.ravel())
     assert np.array_equal(unpack(training["labels"], np.uint8), labels)
     assert training["parameters"]["seed"] == 5
-    assert training["digest"] == "0a"
+    assert training["digest"] == ZEROS.sha256
     assert live.collect_curves([EPOCH]).keys() == {"masked", "fitted"}
 
 

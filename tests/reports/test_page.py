@@ -163,15 +163,16 @@ def test_links_lead_within_the_page_or_to_other_sites_and_dead_ones_are_text():
 
 
 @pytest.mark.parametrize(
-    ("source", "heading"), [("# Read a `sweep`", "Read a sweep"), ("Text.", "mine")]
+    ("source", "heading"), [("# Read a `sweep`", "Read a sweep"), ("Text.", "<i>")]
 )
 def test_a_page_is_headed_by_what_it_shows(tmp_path, source, heading):
-    notebook = tmp_path / "mine.ipynb"
+    notebook = tmp_path / "<i>.ipynb"  # is text, and no element
     cells = [make_code("# TODO"), new_markdown_cell(source)]
     nbformat.write(new_notebook(cells=cells), notebook)
     page.write_notebook_page(notebook, tmp_path / "mine.html")
-    (found,) = parse((tmp_path / "mine.html").read_text()).find_all("h1")
-    assert found.text == heading
+    html = parse((tmp_path / "mine.html").read_text())
+    (found,) = html.find_all("h1")
+    assert found.text == html.title.text == heading
 
 
 def test_a_report_shows_only_what_tagged_cells_display(tmp_path):
@@ -271,6 +272,13 @@ def test_the_report_of_the_original_run_is_equal_to_what_was_published(runs):
     names = ["run-masked", "run-fitted", "run-validation"]
     assert [line["class"][1] for line in polylines] == names
     assert {len(line["points"].split()) for line in polylines} == {100}
+
+
+def test_the_caption_of_the_curves_has_the_accuracies_of_the_last_epoch(runs, report):
+    last = RunFolder(runs / "true-derivative").read_history()[-1]
+    names = "train_accuracy_no_dropout", "train_accuracy", "validation_accuracy"
+    found = re.findall(r"[\d.]+(?= %)", report.select_one(".training figcaption").text)
+    assert found == [f"{100 * last[name]:.2f}" for name in names]
 
 
 def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(report):

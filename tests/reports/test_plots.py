@@ -9,7 +9,6 @@ import pytest
 from bs4 import BeautifulSoup
 from scipy.stats import binomtest
 
-from lesson import drawings
 from pipeline.reports import plots, tiles
 from tests.conftest import EPOCH, VALIDATED
 
@@ -41,59 +40,6 @@ def test_weights_above_0_are_red_and_those_below_are_blue():
     for image in axis.images:
         check_signs(image)
     assert scale.get_ylabel() == "weight"
-
-
-def test_a_pass_shows_what_goes_forward_and_what_comes_back():
-    inputs, target = np.linspace(0, 1, 784)[None], np.eye(10)[:1]
-    first = np.full((784, 2), [0.001, -0.001])
-    second = np.array([np.arange(10.0), np.ones(10)])
-    hidden = np.array([392 * 0.001, 0])  # the second sum is below 0
-    scores = hidden @ second
-    signal = scores - target[0]
-    signals = np.array([second[0] @ signal, 0])
-    figure, alt = drawings.draw_pass(inputs, target, (first, second))
-    axes = figure.axes
-    forward = inputs[0], hidden, scores
-    back = inputs[0] * signals[0], signals, signal
-    assert "1 active units" in alt
-    assert "unit 0" in alt
-    check_signs(axes[3].images[0])
-    for row, values in ((axes[:3], forward), (axes[3:], back)):
-        assert np.allclose(row[0].images[0].get_array().ravel(), values[0])
-        for axis, array in zip(row[1:], values[1:], strict=True):
-            assert np.allclose([bar.get_height() for bar in axis.patches], array)
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    """The figures that are shown, each with its text alternative."""
-    figures = []
-    monkeypatch.setattr(plots, "show", lambda *each: figures.append(each))
-    return figures
-
-
-def test_a_descent_stands_on_its_loss_beside_the_others(figures):
-    paths = {"slow": [3, 2, 1.5], "fast": [3, -2, 2]}
-    drawings.show_descent(2, 1, paths)
-    ((figure, alt),) = figures
-    for axis, (title, weights) in zip(figure.axes, paths.items(), strict=True):
-        curve, path = axis.lines
-        assert axis.get_title() + axis.get_title("left") == title
-        losses = (2 * curve.get_xdata() - 1) ** 2 / 2
-        assert np.array_equal(curve.get_ydata(), losses)
-        steps = [[weight, (2 * weight - 1) ** 2 / 2] for weight in weights]
-        assert path.get_xydata().tolist() == steps
-        assert f"{title} ends at {weights[-1]:.3f}" in alt
-
-
-def test_curves_have_both_accuracies_of_each_epoch(figures):
-    curve = np.array([[0.7, 0.6], [0.9, 0.8]])
-    drawings.show_curves({"a": curve[::-1], "b": curve})
-    ((figure, alt),) = figures
-    training, validation = figure.axes[1].lines
-    assert training.get_xydata().tolist() == [[1, 0.7], [2, 0.9]]
-    assert validation.get_xydata().tolist() == [[1, 0.6], [2, 0.8]]
-    assert "training 0.900, validation 0.800" in alt
 
 
 def test_a_confusion_matrix_has_a_column_for_each_answer_that_occurs():

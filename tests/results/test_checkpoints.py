@@ -3,6 +3,9 @@
 That it then gives the same bits is tested in test_promises.
 """
 
+from unittest import mock
+
+import numpy as np
 import pytest
 
 import helpers
@@ -46,6 +49,24 @@ def begin(folder):
     generators = helpers.generators(7)
     weights = helpers.initial_weights(generators[0], 3)
     return *Checkpoints(folder).begin(weights, 0.1, *generators), generators
+
+
+def test_at_least_two_seconds_lie_between_two_saves(folder, record, monkeypatch):
+    clock, saved = mock.Mock(), []
+    monkeypatch.setattr(checkpoints, "SECONDS", 2)
+    monkeypatch.setattr(checkpoints, "time", clock)
+    monkeypatch.setattr(
+        checkpoints, "atomic_write", lambda *_: saved.append(clock.monotonic())
+    )
+    folder.write_record(record)
+    clock.monotonic.return_value = 0
+    running = Checkpoints(folder)
+    for second in range(6):
+        clock.monotonic.return_value = second
+        running.save_when_due(
+            helpers.initial_weights(np.random.RandomState(1), 3), [EPOCH], RATE
+        )
+    assert saved == [2, 4]
 
 
 def change(record, name):

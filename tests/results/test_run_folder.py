@@ -1,4 +1,3 @@
-import re
 from dataclasses import replace
 from unittest import mock
 
@@ -14,12 +13,11 @@ from pipeline.results.files import (
     GENERATOR,
     LOCK,
     atomic_write,
-    check_folder,
 )
-from pipeline.results.point_folder import PointFolder, open_run
+from pipeline.results.point_folder import PointFolder
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stage_folder import StageFolder
-from pipeline.results.stages import CLEARED_FILES, RESULT_FILES, SWEEP
+from pipeline.results.stages import CLEARED_FILES, RESULT_FILES
 from tests.conftest import EPOCH, VALIDATED
 
 WEIGHTS = np.arange(2352.0).reshape(784, 3), np.ones((3, 10))
@@ -166,17 +164,6 @@ def test_a_missing_or_damaged_file_is_refused_with_the_next_step(folder, name, k
                 getattr(each, f"read_{kind}")()
 
 
-def test_a_folder_without_a_record_says_what_it_holds(folder):
-    with pytest.raises(InvalidFile, match="neither a run nor a sweep"):
-        folder.read_record()
-    (folder.path / SWEEP).touch()
-    with pytest.raises(InvalidFile, match="one of its points"):
-        folder.read_record()
-    point = open_run(folder.path / "point")
-    with pytest.raises(InvalidFile, match=r"run\.json is missing. Run its sweep"):
-        point.read_record()
-
-
 def test_only_a_finished_and_unaltered_run_is_read(folder):
     for status in set(Status) - {Status.DONE}:
         folder.write_record(make_record(folder, status))
@@ -207,30 +194,6 @@ def test_clear_removes_the_files_of_a_run_and_no_others(folder):
     assert read_all(folder).keys() == others
 
 
-@pytest.mark.parametrize(
-    ("names", "harmless", "problem"),
-    [
-        ([".DS_Store", "a.ipynb"], (".ipynb",), ""),
-        (["a.txt", LOCK], (), ""),
-        (["a.txt"], (".ipynb",), "it holds a.txt"),
-        (["a.ipynb"], (), "it holds a.ipynb"),
-    ],
-)
-def test_a_folder_is_ours_if_it_is_new_or_harmless_or_has_our_lock(
-    tmp_path, names, harmless, problem
-):
-    folder = tmp_path / "a"
-    check_folder(folder, SWEEP, harmless)  # it is new
-    folder.mkdir()
-    for name in names:
-        (folder / name).touch()
-    if not problem:
-        check_folder(folder, SWEEP, harmless)
-        return
-    with pytest.raises(InvalidInput, match=re.escape(problem)):
-        check_folder(folder, SWEEP, harmless)
-
-
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     atomic_write(tmp_path / "b", b"old")
     interrupted = mock.Mock(side_effect=KeyboardInterrupt)
@@ -238,3 +201,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         atomic_write(tmp_path / "b", b"new")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_what_a_killed_write_leaves_is_cleared(folder, monkeypatch):
+    before = read_all(folder).keys()
+    with monkeypatch.context() as patch:
+        for name in ("replace", "unlink"):
+            killed = mock.Mock(side_effect=KeyboardInterrupt)
+            patch.setattr(f"pathlib.Path.{name}", killed)
+        with pytest.raises(KeyboardInterrupt):
+            atomic_write(folder.model_path, b"new")
+    assert len(read_all(folder)) == len(before) + 1
+    folder.clear(kept=before)
+    assert read_all(folder).keys() == before

@@ -1,37 +1,28 @@
 """Sweeps on a cluster, with real schedulers and workers."""
 
-import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
+from types import SimpleNamespace
+from unittest import mock
 
-import psutil
 import pytest
 
+from pipeline.errors import CommandFailed
 from pipeline.parameters import Parameters
 from pipeline.records import RunRecord, to_json
 from pipeline.results import provenance
 from pipeline.results.files import LOCK
 from pipeline.sweeps import cluster
+from pipeline.sweeps.training import Refusal
 from tests.commands import PATIENCE, make_environment, wait_for
 from tests.sweeps.conftest import read_results, write
 
 pytestmark = pytest.mark.xdist_group("cluster")
-
-OTHER_VERSIONS = """
-import importlib.metadata as metadata
-true = metadata.version
-metadata.version = lambda name: "1.0" if name == "numpy" else true(name)
-"""
-# A worker of this environment could import the project, which is installed in it.
-ALONE = """
-import sys
-sys.modules["pipeline"] = None
-"""
 
 
 class Dask:
@@ -42,36 +33,27 @@ class Dask:
         self.scheduler = self.start("scheduler", "--port", "0")
         self.address = wait_for(r"Scheduler at: +(\S+)", self.scheduler.stderr)
 
-    def start(self, kind, *options, code="", **environment):
-        """Start a scheduler or a worker, which first runs the code."""
+    def start(self, kind, *options, **environment):
+        """Start a scheduler or a worker."""
         folder = self.folder / str(len(self.processes))
         folder.mkdir()
-        (folder / "sitecustomize.py").write_text(code)
-        own = make_environment(self.project.path)
-        path = os.pathsep.join([str(folder), own["PYTHONPATH"]])
         place = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
         process = subprocess.Popen(
             [sys.executable, "-m", "dask", kind, *place, *options],
             cwd=folder,
-            env=own | {"PYTHONPATH": path} | environment,
+            env=make_environment(self.project.path) | environment,
             stderr=subprocess.PIPE,
             text=True,
         )
         self.processes.append(process)
         return process
 
-    def add_worker(self, *options, **more):
+    def add_worker(self, **environment):
         """Start a worker with one thread; return its process once it is registered."""
-        options = options or ("--no-nanny",)
-        worker = self.start("worker", self.address, "--nthreads", "1", *options, **more)
+        options = (self.address, "--nthreads", "1", "--no-nanny")
+        worker = self.start("worker", *options, **environment)
         wait_for("Registered to", worker.stderr)
         return worker
-
-    def remove(self, worker):
-        children = psutil.Process(worker.pid).children(recursive=True)
-        for each in (*children, worker):
-            each.kill()
-        worker.wait()
 
     def sweep(self, file, out):
         place = ("--sweep-dir", out, "--scheduler", self.address)
@@ -79,8 +61,8 @@ class Dask:
 
     def close(self):
         for process in self.processes:
-            if process.poll() is None:
-                self.remove(process)
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture
@@ -112,56 +94,6 @@ def test_points_of_a_killed_worker_run_on_a_late_one_to_the_same_bits(
         assert f'run_dir = \\"{path.parent}\\"' in executed
 
 
-def test_ctrl_c_and_a_scheduler_that_ends_keep_what_has_finished(dask, local, gate):
-    dask.add_worker(GATE=gate.port)
-    out = dask.folder / "out"
-    for finished, code, message in (
-        (1, 130, "Interrupted. "),
-        (2, 1, "Error: The scheduler ended"),
-    ):
-        running = dask.sweep(local / "s.yaml", out)
-        gate.wait().close()
-        training = gate.wait()
-        wait_for(rf"\[1/{4 - finished}\]", running.stdout)
-        if code == 130:
-            running.send_signal(signal.SIGINT)
-        else:
-            dask.scheduler.kill()
-        log, errors = running.communicate(timeout=PATIENCE)
-        training.close()
-        assert running.returncode == code
-        assert message in errors
-        assert "Traceback" not in log + errors
-        assert len(read_results(out)) == finished
-        assert not [*out.glob("*/metrics.json")]
-
-
-def test_workers_that_cannot_train_are_named_once_and_others_train(dask, local, gate):
-    """The first two are there from the start, and the third comes in the night."""
-    dask.add_worker(code=ALONE)
-    dask.add_worker("--nanny")
-    out = dask.folder / "out"
-    running = dask.sweep(local / "s.yaml", out)
-    named = [wait_for("(The worker at tcp:.*)", running.stdout) for _ in range(2)]
-    for reason in ("cannot import the project", "has a nanny"):
-        assert sum(reason in each for each in named) == 1
-    wait_for("The cluster has no worker", running.stdout)
-    assert [path.name for path in out.iterdir()] == [LOCK]  # nothing is written
-    first = dask.add_worker(GATE=gate.port)
-    training = gate.wait()
-    dask.add_worker(code=OTHER_VERSIONS)
-    dask.remove(first)  # so that the other one gets its points
-    differs = wait_for("(The worker at tcp:.*)", running.stdout)
-    assert " version numpy, which was " in differs
-    wait_for("The cluster has no worker", running.stdout)
-    training.close()
-    dask.add_worker()
-    log, errors = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0, log + errors
-    assert "The worker at" not in log
-    assert read_results(out) == read_results(local / "out")
-
-
 class SixWorkers:
     """A client of a cluster with six workers, of which only the last one can train.
 
@@ -170,8 +102,21 @@ class SixWorkers:
 
     addresses = tuple(f"tcp://h:{port}" for port in range(6))
 
+    def __init__(self, *_, **__):
+        """Take what a real client takes."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Do nothing."""
+
     def run(self, *_, **__):
-        return dict.fromkeys(self.addresses[:5], "differs in x")
+        first, *others = self.addresses[:5]
+        return {first: ImportError("no pipeline")} | dict.fromkeys(others, "differs")
+
+    def submit(self, *_, **__):
+        """Send nothing."""
 
     def scheduler_info(self, n_workers=5):
         listed = self.addresses[:n_workers] if n_workers >= 0 else self.addresses
@@ -186,11 +131,44 @@ class SixWorkers:
         return executor
 
 
-def test_one_worker_of_six_gets_all_points():
-    trainer = cluster.ClusterTrainer(SixWorkers())
-    trainer.refuse_incompatible_workers(RunRecord(parameters=Parameters(), inputs={}))
-    trainer._wait_for_worker()
-    assert trainer.executor.options["workers"] == ["tcp://h:5"]
+RECORD = RunRecord(parameters=Parameters(), inputs={})
+
+
+@pytest.fixture
+def open_cluster(monkeypatch):
+    """Return a function that opens the cluster of six workers."""
+    monkeypatch.setattr(cluster, "check_scheduler", lambda address: None)
+    monkeypatch.setattr(cluster, "Client", SixWorkers)
+    waits = mock.Mock(side_effect=AssertionError("no worker is accepted"))
+    monkeypatch.setattr(cluster.time, "sleep", waits)
+    return partial(cluster.open_cluster, "tcp://h:1", RECORD, [b"1"])
+
+
+def test_one_worker_of_six_gets_all_points_and_the_others_are_named(
+    open_cluster, caplog
+):
+    with open_cluster() as trainer:
+        assert trainer.executor.options["workers"] == ["tcp://h:5"]
+        trainer.refuse(Refusal("tcp://h:0", "is named only once"))
+    named = [text for text in caplog.messages if "The worker at tcp://h:" in text]
+    reasons = [text.partition(" cannot import the project (no")[1] for text in named]
+    assert [bool(reason) for reason in reasons] == [True] + 4 * [False]
+
+
+@pytest.mark.parametrize("error", [CancelledError, RuntimeError])
+def test_a_cluster_that_ends_fails_the_sweep(open_cluster, error):
+    with pytest.raises(CommandFailed), open_cluster():
+        raise error
+
+
+def test_a_worker_with_a_nanny_or_with_other_versions_cannot_train(monkeypatch):
+    monkeypatch.setattr(provenance, "collect_inputs", lambda *_: {"version numpy": "1"})
+    wanted = to_json(RECORD.replace(inputs={"version numpy": "2"}))
+    reason = cluster.describe_incompatibility(wanted)
+    assert reason == "differs in version numpy, which was 2 and is 1"
+    daemon = SimpleNamespace(daemon=True)
+    monkeypatch.setattr("multiprocessing.current_process", lambda: daemon)
+    assert "--no-nanny" in cluster.describe_incompatibility(wanted)
 
 
 def test_the_threads_of_a_worker_read_its_code_one_after_the_other(monkeypatch):
@@ -204,7 +182,7 @@ def test_the_threads_of_a_worker_read_its_code_one_after_the_other(monkeypatch):
         return {}
 
     monkeypatch.setattr(provenance, "collect_inputs", collect_inputs)
-    record = to_json(RunRecord(parameters=Parameters(), inputs={}))
+    record = to_json(RECORD)
     with ThreadPoolExecutor(2) as threads:
         checked = threads.map(cluster.describe_incompatibility, [record, record])
     assert list(checked) == ["", ""]

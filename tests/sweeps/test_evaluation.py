@@ -28,29 +28,27 @@ def test_the_place_of_the_selected_configuration_is_said(selected, order):
 def test_a_look_is_counted_before_it_and_once_if_it_was_interrupted(
     local, tmp_path, monkeypatch
 ):
-    """A point whose metrics are lost is not trained again, but evaluated."""
+    """A point whose answers are lost is not trained again, but evaluated."""
     out = shutil.copytree(local / "out", tmp_path / "out")
-    (metrics,) = out.glob("*/metrics.json")
-    looks = read_looks(out)
-    assert len(looks) == 1
-    content = metrics.read_bytes()
-    metrics.unlink()
+    (answers,) = out.glob("*/answers.npz")
+    (look,) = read_looks(out)
+    content = answers.read_bytes()
+    answers.unlink()
     record = json.loads((out / "sweep.json").read_text())
     (out / "sweep.json").write_text(json.dumps(record | {"evaluated": ["old"]}))
 
     def fail(*_, **__):
-        assert read_looks(out) == ["old", *looks]
+        assert read_looks(out) == ["old", look]
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "execute_stages", fail)
         with pytest.raises(KeyboardInterrupt):
             execution.run_sweep(sweep.prepare_sweep(local / "s.yaml", str(out)))
-    assert not metrics.exists()
     models = {path: path.stat().st_mtime_ns for path in out.glob("*/model.npz")}
     execution.run_sweep(sweep.prepare_sweep(local / "s.yaml", str(out)))
-    assert metrics.read_bytes() == content
-    assert read_looks(out) == ["old", *looks]
+    assert answers.read_bytes() == content
+    assert read_looks(out) == ["old", look]
     assert {path: path.stat().st_mtime_ns for path in models} == models
 
 
@@ -61,20 +59,6 @@ def test_a_damaged_count_is_not_overwritten(local, tmp_path, pipeline):
     assert refused.returncode == 2
     assert "sweep.json is damaged" in refused.stderr
     assert (out / "sweep.json").read_text() == "{"
-
-
-def test_a_look_that_cannot_be_counted_is_not_taken(local, tmp_path, monkeypatch):
-    out = shutil.copytree(local / "out", tmp_path / "out")
-    (metrics,) = out.glob("*/metrics.json")
-    metrics.unlink()
-
-    def fill(path, content):
-        raise OSError(28, "No space left on device", str(path))
-
-    monkeypatch.setattr(sweep, "atomic_write", fill)
-    with pytest.raises(OSError, match=r"sweep\.json"):
-        execution.run_sweep(sweep.prepare_sweep(local / "s.yaml", str(out)))
-    assert not metrics.exists()
 
 
 def test_a_point_has_no_page_but_its_parameters_can_be_run(local, pipeline):

@@ -1,6 +1,5 @@
 """Sweeps on this machine: results, failing points, kills, and a second start."""
 
-import csv
 import json
 import re
 import shutil
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 
 from pipeline.engine import notebooks
@@ -18,7 +16,7 @@ from pipeline.results.files import LOCK, lock_folder
 from pipeline.results.run_folder import RunFolder
 from pipeline.sweeps import execution, selection
 from pipeline.sweeps.sweep import prepare_sweep
-from tests.commands import PATIENCE, make_options, wait_for
+from tests.commands import PATIENCE, make_options
 from tests.sweeps.conftest import (
     QUICK,
     RATES,
@@ -75,29 +73,6 @@ def read_times(folder):
     return {path: path.stat().st_mtime_ns for path in folder.glob("*/model.npz")}
 
 
-def test_a_sweep_goes_on_after_a_kill(midway, local, gate, tmp_path):
-    command = ("sweep", local / "s.yaml", "--workers", 1, "--sweep-dir", tmp_path)
-    running = midway.start(*command, GATE=gate.port)
-    gate.wait().close()
-    training = gate.wait()
-    wait_for(r"\[1/3\]", running.stdout)
-    before = read_times(tmp_path)
-    children = psutil.Process(running.pid).children(recursive=True)
-    running.kill()
-    running.communicate(timeout=PATIENCE)
-    assert training.recv(1) == b""  # it has ended
-    assert len(read_table(tmp_path)) == 3  # there is one from the start on
-    assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
-    code, log = midway.run(*command)
-    assert code == 0, log
-    assert log.startswith("3 points: 1 ended, 2 to run\n")
-    assert read_results(tmp_path) == read_results(local / "out")
-    assert len(before) == 1
-    assert before.items() <= read_times(tmp_path).items()
-    texts = [path.read_text() for path in tmp_path.glob("*/02_train.ipynb")]
-    assert sum("Continuing after epoch 2" in text for text in texts) == 1
-
-
 def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
     """While a point has failed, nothing is selected and nothing evaluated."""
     grid = {"learning_rate": [0.005, 10]}
@@ -107,10 +82,10 @@ def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
     output, errors = failing.communicate(timeout=PATIENCE)
     assert failing.returncode == 1
     results = read_results(out)
-    statuses = {(0.005, 13): "failed", (10, 1): "diverged", (10, 13): "diverged"}
-    assert results == statuses | {(0.005, 1): results[0.005, 1]}
-    assert errors.startswith("Error: 3 of 4 points ")
-    for part in ("SIGKILL", "Diverged: train_error", "same command", "file"):
+    assert len(results.pop((0.005, 1))) == 64
+    diverged = {(10, 1): "diverged", (10, 13): "diverged"}
+    assert results == diverged | {(0.005, 13): "failed"}
+    for part in ("3 of 4 points ", "SIGKILL", "Diverged: train_error"):
         assert part in errors
     reason = "only 1 of 4 points have finished"
     assert reason in output
@@ -121,11 +96,7 @@ def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
     code, log = midway.run(*command)
     assert code == 1  # because of those that diverged
     assert log.startswith("4 points: 3 ended, 1 to run\n")
-    results = read_results(out)
-    assert {key for key, result in results.items() if len(result) < 64} == {
-        (10, 1),
-        (10, 13),
-    }
+    assert diverged.items() < read_results(out).items()
     assert len([*out.glob("*/metrics.json")]) == 2
 
 
@@ -243,12 +214,6 @@ def test_workers_is_how_many_points_are_trained_at_a_time(tmp_path, monkeypatch)
         execution.run_sweep(prepared, **options)
     assert str(failure.value).count(" failed: no notebook\n") == 9
     assert len(threads) == 3
-
-
-def read_table(folder):
-    """Return the rows of results.csv, without the times."""
-    rows = list(csv.DictReader((folder / "results.csv").open()))
-    return [{**row, "started": "", "duration_s": ""} for row in rows]
 
 
 def test_verify_takes_the_selected_points_of_a_sweep_that_has_ended(

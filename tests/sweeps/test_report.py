@@ -4,32 +4,17 @@ Only one configuration in it has test metrics.
 """
 
 import itertools
-import math
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from pipeline.parameters import NAMES
 from pipeline.sweep_records import SweepDefinition
 from pipeline.sweeps import report, verdict
 from pipeline.sweeps.selection import rank_configurations
-from pipeline.sweeps.table import make_table
 from tests.conftest import EPOCH, VALIDATED
-from tests.sweeps.conftest import end, make_points, make_sweep
-
-
-def test_the_table_has_numbers_and_times_even_if_no_point_has_ended():
-    sweep = make_sweep(SweepDefinition(name="a", seeds=[1, 2], select="train_error"))
-    first, _ = sweep.points.values()
-    for values in ([math.nan, math.nan], [0.25, math.nan]):
-        table = make_table(sweep)
-        assert list(table["train_error"]) == pytest.approx(values, nan_ok=True)
-        assert str(table["started"].dtype).startswith("datetime64")
-        end(first, 0.25, "train_error", EPOCH)
-    assert {*NAMES, "weights_sha256"} < {*table.columns}
-    assert table[["test_error", "test_accuracy"]].isna().all(axis=None)
+from tests.sweeps.conftest import make_points
 
 
 def test_the_page_begins_with_what_was_selected_and_its_test_accuracy(runs):
