@@ -11,6 +11,7 @@ The commands are defined in commands.py. The exit code says how the command ende
 import atexit
 import contextlib
 import importlib.util
+import io
 import os
 import signal
 import sys
@@ -32,7 +33,20 @@ def set_signal_handler(handler: Any) -> None:
             signal.signal(number, handler)
 
 
+def open_closed_streams() -> None:
+    """Open the null device in place of each standard stream that is closed.
+
+    Otherwise the first file that the command opens would get the stream's number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+
+
 if __name__ == "__main__":
+    open_closed_streams()
     # During the imports below, nothing needs to be recorded, so a signal exits at once.
     set_signal_handler(lambda number, frame: os._exit(128 + number))
     if importlib.util.find_spec("papermill") is None:
@@ -87,14 +101,51 @@ def end_at_once(message: str, code: int) -> None:
     os._exit(code)
 
 
+class StandardStream(io.TextIOWrapper):
+    """Standard output or error, which falls silent when nobody reads it any more.
+
+    For instance, `head` and `less` end before the command does. The command goes on. If
+    the system refuses the output for another reason, such as a full disk, the command
+    ends.
+
+    number: 1 for standard output, 2 for standard error.
+    """
+
+    def __init__(self, number: int) -> None:
+        binary = open(number, "wb", closefd=False)  # noqa: SIM115 - open until the end
+        super().__init__(binary, errors="backslashreplace", line_buffering=True)
+
+    def write(self, text: str) -> int:
+        try:
+            super().write(text)
+        except OSError as error:
+            self._handle(error)
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._handle(error)
+
+    def _handle(self, error: OSError) -> None:
+        if not isinstance(error, BrokenPipeError):
+            end_at_once(f"Error: the output cannot be written: {error.strerror}", 1)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
 def command_line() -> None:
     """Run ``python -m pipeline``."""
     set_signal_handler(raise_interrupted)
-    # The name of a file may contain bytes that are not UTF-8.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout = StandardStream(1)
+    sys.stderr = StandardStream(2)
     code = call_main()
     # A normal exit would also free each object, which takes 0.2 s.
     atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 

@@ -36,13 +36,6 @@ PARAMETERS = "\b\nParameters, and their defaults:\n" + "\n".join(
 )
 
 
-class EchoHandler(logging.Handler):
-    """Print each message, and raise an error if the output cannot be written."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage())
-
-
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="digits-by-hand", message="%(version)s")
 def main() -> None:
@@ -51,7 +44,7 @@ def main() -> None:
         problem = f"The notebooks are not at {NOTEBOOKS}"
         raise click.UsageError(f"{problem}: clone the project, and pip install -e .")
     forbid_import("rfc3987_syntax")  # jsonschema's; it takes 0.9 s, and is not needed
-    logging.basicConfig(handlers=[EchoHandler()], force=True)
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", force=True)
     logging.getLogger("pipeline").setLevel(logging.INFO)
 
 

@@ -5,7 +5,6 @@ This may be a kill, a signal, another command, somebody's file or a full disk.
 
 import errno
 import re
-import shutil
 import signal
 import subprocess
 import sys
