@@ -8,10 +8,10 @@ import pytest
 from pipeline.parameters import from_values
 from pipeline.records import Metrics, Status
 from pipeline.results.stages import METRICS
-from pipeline.sweeps import report, table
+from pipeline.sweeps import table
 from pipeline.sweeps.definition import read_definition
 from tests.conftest import VALIDATED
-from tests.sweeps.conftest import end, make_ranking, make_sweep
+from tests.sweeps.conftest import end, make_sweep
 
 TESTED = {"test_error": 0.7, "test_accuracy": 0.625, "test_images": 8, "f1": 0.25}
 TESTED |= VALIDATED | {"weights_sha256": "0" * 64}
@@ -113,12 +113,3 @@ def test_a_count_has_its_noun(number, text):
 def test_a_metric_is_measured_on_the_images_of_its_split(metric, count):
     sizes = {"num_samples": 7, "num_validation": 3}
     assert table.count_images(sizes, metric) == count
-
-
-def test_luck_may_have_decided_if_the_third_overlaps_with_the_best():
-    values = {(10, 0.1, 1): 0.7, (10, 0.1, 2): 0.8}
-    values |= {(20, 0.1, seed): 0.6 for seed in (1, 2)}
-    values |= {(30, 0.1, 1): 0.3, (30, 0.1, 2): 0.75}
-    ranking = make_ranking(values)
-    words = report.describe_luck(ranking.iloc[0], ranking, "validation_accuracy")
-    assert "overlap: luck may have decided" in words
