@@ -14,9 +14,10 @@ INSTALL = $(BIN)/uv pip install $(QUIET) --system-certs --python $(BIN)/python
 # The notebooks that the guide lists.
 NOTEBOOKS := $(shell sed -n 's/^| \[\([a-z0-9_]*\)\](\1\.ipynb) .*/notebooks\/\1.ipynb/p' \
 	notebooks/README.md)
-# Tests that need neither a browser nor a cluster.
+# Tests that need neither a browser nor a cluster, nor a whole run.
 UNITS := tests/network tests/images tests/results tests/records \
-	$(patsubst %,tests/test_%.py,digests helpers imports parameters records statistics) tests/sweeps/test_definition.py
+	$(patsubst %,tests/test_%.py,digests helpers imports parameters records statistics) \
+	tests/sweeps/test_definition.py tests/sweeps/test_table.py
 # Jupyter refuses to run as root, as in a container, unless this option allows it.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 

@@ -1,11 +1,8 @@
 """What modules and scripts may import."""
 
 import re
-import subprocess
-import sys
 
 from pipeline.paths import ROOT
-from tests.commands import make_environment
 from tests.results.test_provenance import find_imports
 
 SCRIPTS = ["compute", "show", "parts", "entries"]
@@ -37,18 +34,3 @@ def test_a_script_imports_only_from_its_own_folder_and_from_earlier_ones():
             own = SCRIPTS.index(path.parent.name)
             assert SCRIPTS.index(imported.parent.name) <= own, (path, target)
             assert ROOT / "lesson" in path.parents or "lesson" not in imported.parts
-
-
-def test_a_run_imports_neither_pandas_nor_scipy(tmp_path):
-    """Both are slow to import, and only sweeps and comparisons need them.
-
-    Matplotlib is needed only by notebooks, not by the process of the command.
-    """
-    blocked = "import sys\nsys.modules.update(pandas=None, scipy=None)\n"
-    blocked += "if 'pipeline' in sys.orig_argv: sys.modules['matplotlib'] = None\n"
-    (tmp_path / "sitecustomize.py").write_text(blocked)
-    environment = make_environment(tmp_path)
-    place = ("--run-dir", tmp_path / "run", "-p", "epochs", "2")
-    command = (sys.executable, "-m", "pipeline", "run", *place)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from pipeline import statistics
 
 
 @pytest.mark.parametrize(
-    ("correct", "images"), [(0, 10), (7942, 10_000), (10, 10), (1, 3)]
+    ("correct", "images"), [(0, 10), (7942, 10_000), (0, 21), (16, 16), (1, 3)]
 )
 def test_the_interval_is_wilsons(correct, images):
     expected = binomtest(correct, images).proportion_ci(0.95, method="wilson")

@@ -126,14 +126,12 @@ INJECTED = "# Parameters\nepochs = 3\n"
         (lambda cells: cells[:-1], True),
         (lambda cells: [*cells[:2], INJECTED, *cells[2:]], True),
         (lambda cells: [*cells, *cells], True),  # Run All, twice
-        (lambda cells: ["x = 1", *cells], True),
         (
             lambda cells: [
                 c.replace("epochs: int = 100", "epochs: int = 3") for c in cells
             ],
             True,
         ),
-        (lambda cells: [*cells[:3], cells[3], *cells[3:]], False),
         (lambda cells: [*cells[:3], "x = 1", *cells[3:]], False),
         (lambda cells: [c.replace("rate *=", "rate +=") for c in cells], False),
     ],

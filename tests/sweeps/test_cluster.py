@@ -94,51 +94,26 @@ def test_points_of_a_killed_worker_run_on_a_late_one_to_the_same_bits(
         assert f'run_dir = \\"{path.parent}\\"' in executed
 
 
-class SixWorkers:
-    """A client of a cluster with six workers, of which only the last one can train.
-
-    A real client lists only five workers, too, unless it is asked for all.
-    """
-
-    addresses = tuple(f"tcp://h:{port}" for port in range(6))
-
-    def __init__(self, *_, **__):
-        """Take what a real client takes."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        """Do nothing."""
-
-    def run(self, *_, **__):
-        first, *others = self.addresses[:5]
-        return {first: ImportError("no pipeline")} | dict.fromkeys(others, "differs")
-
-    def submit(self, *_, **__):
-        """Send nothing."""
-
-    def scheduler_info(self, n_workers=5):
-        listed = self.addresses[:n_workers] if n_workers >= 0 else self.addresses
-        return {"workers": dict.fromkeys(listed)}
-
-    def retire_workers(self, workers):
-        """Do nothing: a worker may leave late."""
-
-    def get_executor(self, **options):
-        executor = ThreadPoolExecutor(1)
-        executor.options = options
-        return executor
-
-
 RECORD = RunRecord(parameters=Parameters(), inputs={})
+SIX = [f"tcp://h:{port}" for port in range(6)]
 
 
 @pytest.fixture
 def open_cluster(monkeypatch):
-    """Return a function that opens the cluster of six workers."""
+    """Return a function that opens a cluster of six workers; only the last can train.
+
+    A real client lists only five workers, too, unless it is asked for all.
+    """
+    client = mock.MagicMock()
+    client.__enter__.return_value = client
+    failed = {SIX[0]: ImportError("no pipeline")}
+    client.run.return_value = dict.fromkeys(SIX[:5], "differs") | failed
+    client.scheduler_info = lambda n_workers=5: {
+        "workers": SIX[: n_workers if n_workers > 0 else None]
+    }
+    client.get_executor = mock.Mock
     monkeypatch.setattr(cluster, "check_scheduler", lambda address: None)
-    monkeypatch.setattr(cluster, "Client", SixWorkers)
+    monkeypatch.setattr(cluster, "Client", lambda *_, **__: client)
     waits = mock.Mock(side_effect=AssertionError("no worker is accepted"))
     monkeypatch.setattr(cluster.time, "sleep", waits)
     return partial(cluster.open_cluster, "tcp://h:1", RECORD, [b"1"])
@@ -148,8 +123,8 @@ def test_one_worker_of_six_gets_all_points_and_the_others_are_named(
     open_cluster, caplog
 ):
     with open_cluster() as trainer:
-        assert trainer.executor.options["workers"] == ["tcp://h:5"]
-        trainer.refuse(Refusal("tcp://h:0", "is named only once"))
+        assert trainer.executor.workers == SIX[5:]
+        trainer.refuse(Refusal(SIX[0], "is named only once"))
     named = [text for text in caplog.messages if "The worker at tcp://h:" in text]
     reasons = [text.partition(" cannot import the project (no")[1] for text in named]
     assert [bool(reason) for reason in reasons] == [True] + 4 * [False]

@@ -55,7 +55,11 @@ def test_more_points_than_a_sweep_may_have_are_refused_before_they_are_listed():
     with pytest.raises(InvalidInput, match="1,000,000,000,000 points, .* 10,000"):
         list_points(huge)
     points = [{"epochs": count} for count in range(1, 10_001)]
-    assert len(list_points(read_definition({"name": "a", "points": points}))) == 10_000
+    allowed = {"name": "a", "points": points}
+    assert len(list_points(read_definition(allowed))) == 10_000
+    both = read_definition(allowed | {"grid": {"hidden_size": [5, 6]}})
+    with pytest.raises(InvalidInput, match="10,002 points"):
+        list_points(both)
 
 
 def test_the_sweeps_of_the_guide_are_sweeps():
