@@ -16,7 +16,7 @@ from pipeline.results.files import (
     atomic_write,
     check_folder,
 )
-from pipeline.results.point_folder import PointFolder, open_run
+from pipeline.results.point_folder import PointFolder
 from pipeline.results.run_folder import RunFolder
 from pipeline.results.stage_folder import StageFolder
 from pipeline.results.stages import CLEARED_FILES, RESULT_FILES, SWEEP
@@ -172,9 +172,6 @@ def test_a_folder_without_a_record_says_what_it_holds(folder):
     (folder.path / SWEEP).touch()
     with pytest.raises(InvalidFile, match="one of its points"):
         folder.read_record()
-    point = open_run(folder.path / "point")
-    with pytest.raises(InvalidFile, match=r"run\.json is missing. Run its sweep"):
-        point.read_record()
 
 
 def test_only_a_finished_and_unaltered_run_is_read(folder):
