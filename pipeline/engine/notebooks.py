@@ -231,11 +231,9 @@ def check_language(node: NotebookNode, path: Path) -> None:
 
     A notebook that names no kernel gets Python's.
     """
-    metadata = node.metadata
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    named = metadata.setdefault("kernelspec", kernel)
-    language = metadata.get("language_info", {}).get("name") or named.get("language")
-    if language not in (None, "python"):
+    language = node.metadata.setdefault("kernelspec", kernel).get("language", "python")
+    if language != "python":
         raise InvalidFile(path, f"is in {language}", "Choose a Python kernel for it.")
 
 

@@ -38,7 +38,10 @@ def read_folder(folder: Path) -> tuple[Arrays, list[str]]:
     """
     images: dict[str, list[np.ndarray]] = defaultdict(list)
     problems: dict[str, list[str]] = defaultdict(list)  # for each problem, the pictures
-    files = find_pictures(folder)
+    files = []
+    for file in sorted(folder.glob("[!.]*/[!.]*")):  # no hidden files
+        if file.suffix.lower() in (".png", ".jpg", ".jpeg"):
+            files.append(file)
     for file in sorted({*folder.rglob("[!.]*")}.difference(files)):
         if file.is_file():
             problems[STRAY].append(file.relative_to(folder).as_posix())
@@ -62,15 +65,6 @@ def read_folder(folder: Path) -> tuple[Arrays, list[str]]:
     labelled = {names.index(name): images[name] for name in sorted(images)}
     arrays = split_and_mix(labelled) | {"classes": np.array(names)}
     return arrays, warnings
-
-
-def find_pictures(folder: Path) -> list[Path]:
-    """Return the sorted paths of the pictures of all classes.
-
-    Hidden files and the files in hidden folders are left out.
-    """
-    files = sorted(folder.glob("[!.]*/[!.]*"), key=lambda file: file.parts)
-    return [file for file in files if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
 
 
 def read_greyscale(file: Path) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from pipeline.errors import InvalidFile
 from pipeline.paths import BASE
 from pipeline.records import RunRecord
 from pipeline.results import stages
@@ -20,9 +19,6 @@ class PointFolder(RunFolder):
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
         self.helpers_path = self.path.parent / stages.HELPERS
-
-    def _explain_missing_record(self) -> InvalidFile:
-        return InvalidFile(self.record_path, "is missing", self.advice)
 
     def _describe_repetition(self, record: RunRecord) -> str:
         return self.advice

@@ -97,13 +97,18 @@ class RunFolder:
         return InvalidFile(self.path, problem, "Name the folder of one of these.")
 
     def read_finished(self) -> RunRecord:
-        """Read the record of a run, and raise InvalidFile if the run is not done.
+        """Read the record of a run that is done.
 
+        Raises InvalidFile if it is not, or if its results are no longer as they were.
         If notebooks have run alone, this is logged.
         """
         record = self.read_record()
         if record.status != Status.DONE:
             problem = f"holds a run that did not finish (its status is {record.status})"
+            raise InvalidFile(self.path, problem, self._describe_repetition(record))
+        altered = self.list_altered(record)
+        if altered:
+            problem = f"has changed: its {altered[0]} was removed or altered"
             raise InvalidFile(self.path, problem, self._describe_repetition(record))
         making = provenance.describe_making(record)
         if making:
@@ -111,15 +116,11 @@ class RunFolder:
         return record
 
     def read_evaluated(self) -> RunRecord:
-        """Read the record of a run that has been evaluated on the test images.
+        """Read the record of a finished run that was evaluated on the test images.
 
-        Raises InvalidFile if it has not, or if its results are no longer as they were.
+        Raises InvalidFile as `read_finished` does, or if it was not evaluated.
         """
         record = self.read_finished()
-        altered = self.list_altered(record)
-        if altered:
-            problem = f"has changed: its {altered[0]} was removed or altered"
-            raise InvalidFile(self.path, problem, self._describe_repetition(record))
         if stages.METRICS not in record.outputs:
             problem = "was not selected by its sweep, so it has no test metrics"
             raise InvalidFile(self.path, problem, "Name a run or a selected point.")
