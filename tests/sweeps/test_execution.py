@@ -85,7 +85,7 @@ def test_points_that_fail_stop_no_other_and_are_trained_again(midway, tmp_path):
     assert len(results.pop((0.005, 1))) == 64
     diverged = {(10, 1): "diverged", (10, 13): "diverged"}
     assert results == diverged | {(0.005, 13): "failed"}
-    for part in ("3 of 4 points ", "SIGKILL", "Diverged: train_error"):
+    for part in ("3 of 4 points ", "exit code -9", "Diverged: train_error"):
         assert part in errors
     reason = "only 1 of 4 points have finished"
     assert reason in output
