@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,8 @@ def test_equal_accuracies_with_unequal_errors_are_not_identical():
         values = {"test_accuracy": 0.8, "test_error": error}
         table = pd.DataFrame(values, index=[1, 2])
         sides[letter] = comparison.Side(letter, dict.fromkeys(table.index), table)
-    compared = comparison.Comparison(sides, {}, None, None)
+    data = SimpleNamespace(y_test=np.zeros(100))
+    compared = comparison.Comparison(sides, {}, None, data)
     assert "identical" not in comparison.describe_verdict(compared)
 
 

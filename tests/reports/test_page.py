@@ -278,7 +278,9 @@ def test_the_caption_of_the_curves_has_the_accuracies_of_the_last_epoch(runs, re
     last = RunFolder(runs / "true-derivative").read_history()[-1]
     names = "train_accuracy_no_dropout", "train_accuracy", "validation_accuracy"
     found = re.findall(r"[\d.]+(?= %)", report.select_one(".training figcaption").text)
+    *found, floor = found
     assert found == [f"{100 * last[name]:.2f}" for name in names]
+    assert floor == "70"  # where the axis begins
 
 
 def test_a_report_shows_where_everything_came_from_and_describes_its_pictures(report):
