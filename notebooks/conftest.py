@@ -22,6 +22,11 @@ LISTED = re.compile(r"^\| \[(\w+)\]\(\w+\.ipynb\)", re.M)  # a row of the guide'
 NOTEBOOKS = LISTED.findall(Path(__file__).with_name("README.md").read_text("utf-8"))
 
 
+def pytest_configure(config):
+    """Tell nbval which texts differ from one execution to the next."""
+    config.option.nbval_sanitize_with = Path(__file__).with_name("nbval.cfg")
+
+
 @functools.cache
 def make_base(config):
     """Return the temporary folder for results. It is removed when pytest ends."""

@@ -6,6 +6,7 @@ distinguish.
 
 import io
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from html import escape
@@ -81,10 +82,11 @@ def show_svg(figure: Figure, alt: str) -> None:
     Text and axes, which are black in the figure, get the colour of the text around it.
     """
     file = io.StringIO()
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "digits"}):
+    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": alt}):
         figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
     plt.close(figure)
     svg = file.getvalue().partition("<svg ")[2].replace("#000000", "currentColor")
+    svg = re.sub('<g id="[^"]*"', "<g", svg)  # ids must differ between figures
     attributes = f'class="panel" role="img" aria-label="{escape(alt)}"'
     display(HTML(f'<div {attributes}><svg fill="currentColor" {svg}</div>'))
 
