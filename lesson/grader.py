@@ -11,7 +11,23 @@ import numpy as np
 
 import helpers
 
+
+def find_softmax_signal(scores: Any, target: Any) -> Any:
+    """Return how fast the cross-entropy of the softmax grows with each score."""
+    powers = np.exp(scores)
+    return powers / powers.sum() - target
+
+
+def find_leaky_signal(sums: Any, weights_2: Any, target: Any) -> Any:
+    """Return how fast the loss grows with each sum before a leaky ReLU."""
+    slope = np.where(sums > 0, 1, 0.1)
+    return (sums * slope @ weights_2 - target) @ weights_2.T * slope
+
+
 LINES = {  # what a function of one line returns, by its name
+    "leaky": find_leaky_signal,
+    "softmax": find_softmax_signal,
+    "velocity": lambda velocity, gradient: 0.9 * velocity - 0.0005 * gradient,
     "mean": lambda inputs, signals: inputs.T @ signals / len(inputs),
     "slope": helpers.relu_derivative,
     "mask": lambda draws: 2 * (draws >= 0.5),

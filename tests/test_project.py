@@ -181,7 +181,7 @@ def test_the_pictures_of_readme_are_those_of_the_pages():
     recorded = (NOTEBOOKS / "pictures" / "pages.sha256").read_text().split()
     digest = hashlib.sha256((ROOT / "lesson" / "lesson.html").read_bytes()).hexdigest()
     assert recorded == [digest, "lesson.html"]
-    cells = nbformat.read(NOTEBOOKS / "why.ipynb", 4).cells
+    cells = nbformat.read(NOTEBOOKS / "notes.ipynb", 4).cells
     outputs = next(cell.outputs for cell in cells if cell.id == "dose")
     (png,) = (each.data["image/png"] for each in outputs if "image/png" in each.data)
     assert base64.b64decode(png) == (NOTEBOOKS / "pictures" / "dose.png").read_bytes()

@@ -2,7 +2,7 @@
 
 drawing.gif shows how a digit is drawn and classified in lesson/lesson.html, in
 Chromium. report.png is the first screen of the report of a default run, which is made
-for this. dose.png is a figure of notebooks/why.ipynb. pages.sha256 has the digest of
+for this. dose.png is a figure of notebooks/notes.ipynb. pages.sha256 has the digest of
 the page from which drawing.gif was made, so that a test can tell when the picture is
 outdated.
 """
@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 FOLDER = Path(__file__).resolve().parent
 LESSON = FOLDER.parents[1] / "lesson" / "lesson.html"
-WHY = FOLDER.parent / "why.ipynb"
+NOTES = FOLDER.parent / "notes.ipynb"
 WIDTH, MARGIN = 700, 12
 STEP, REST = 70, 2500  # milliseconds: each frame, and the last one of a stroke
 COLOURS = 64
@@ -126,8 +126,8 @@ def make_report_picture(browser: Browser) -> None:
 
 
 def copy_dose_picture() -> None:
-    """Copy dose.png, unchanged, from the outputs of why.ipynb."""
-    cells = nbformat.read(WHY, as_version=4).cells
+    """Copy dose.png, unchanged, from the outputs of notes.ipynb."""
+    cells = nbformat.read(NOTES, as_version=4).cells
     (outputs,) = (cell.outputs for cell in cells if cell.id == "dose")
     (png,) = (each.data["image/png"] for each in outputs if "image/png" in each.data)
     (FOLDER / "dose.png").write_bytes(base64.b64decode(png))

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 
 import helpers
 from notebooks.records import networks
 from pipeline.images.data import Data, load_source
-from pipeline.network import compiled
+from pipeline.network import baselines, compiled
 
 FOLDER = Path(__file__).resolve().parent
 MNIST = 60_000  # the number of training images in MNIST
@@ -35,6 +36,17 @@ BLOCKS = (1, 2, *range(3, 51, 5))  # the twelve blocks of most records
 SLOPES = (-0.1, 0.1, 0.2, 0.5, 0.7)  # of inactive units; 0: true, 1: slip
 # The epochs after which accuracies are measured, by the number of training images.
 EPOCHS = {1000: (5, 10, 20, 50, 100, 200, 400), 10_000: (1, 2, 5, 10, 20, 50)}
+# What levels.csv changes of a network with the true derivative and no dropout, and the
+# options of `train_level` for it. With masks of pixels there are a hundred epochs.
+CHANGES: dict[str, dict[str, int]] = {
+    "ten networks": {"networks": 10},
+    "100 units": {"hidden_size": 100},
+    "1 mask": {"masks": 1},
+    "5 masks": {"masks": 5},
+    "20 masks": {"masks": 20},
+    "fresh masks": {"masks": 100},
+}
+METHODS = ("ridge regression", "1-nearest neighbour", "nearest activations")
 Row = dict[str, Any]
 
 
@@ -174,6 +186,65 @@ def train_hundreds(data: Data, row: Row) -> Row:
     return measured | {"test": count_correct(data.x_test, data.y_test, weights)}
 
 
+def list_levels() -> Iterator[Row]:
+    """List the rows of levels.csv: changes of one network, and simpler methods."""
+    for change, block in product((*CHANGES, *METHODS), BLOCKS):
+        yield {"change": change, "block": block}
+
+
+def classify_level(data: Data, row: Row) -> Row:
+    """Classify the test images with the network or the method of a row of levels.csv.
+
+    "nearest activations" is 1-nearest neighbour on the activations of the hidden units
+    of the unchanged network.
+    """
+    change, block = row["change"], row["block"]
+    images, labels = known = read_images(data, block)
+    if change == "ridge regression":
+        validation = read_images(data, 1 if block == 2 else block + 1)
+        answers, _ = baselines.classify_by_ridge_regression(
+            *known, data.x_test, validation
+        )
+    elif change == "1-nearest neighbour":
+        answers = baselines.classify_by_nearest_neighbour(*known, data.x_test)
+    elif change == "nearest activations":
+        first, _ = train_level(data, block, block)
+        hidden, points = (
+            helpers.relu(helpers.scale(each, 255) @ first)
+            for each in (data.x_test, images)
+        )
+        answers = labels[cdist(hidden, points).argmin(axis=1)]
+    else:
+        options = dict(CHANGES[change])
+        networks = options.pop("networks", 1)
+        scores = 0
+        for seed in range(block, block + 100 * networks, 100):
+            weights = train_level(data, block, seed, **options)
+            scores += compiled.predict(data.x_test, weights)
+        answers = scores.argmax(axis=1)
+    return {"test": np.sum(answers == data.y_test)}
+
+
+def train_level(
+    data: Data, block: int, seed: int, hidden_size: int = 40, masks: int = 0
+) -> helpers.Weights:
+    """Train a network with the true derivative, without dropout of hidden units.
+
+    masks: how many masks of half of the pixels each image gets in turn, or 0.
+    """
+    rng, _ = helpers.generators(seed)
+    weights = helpers.initial_weights(rng, hidden_size)
+    options = {"dropout_rate": 0.0, "relu_grad_inactive": 0}
+    for epoch in range(100 if masks else 20):
+        input_rng = None
+        if masks:
+            input_rng = np.random.RandomState([block, epoch % masks])
+            options["input_dropout_rate"] = 0.5
+        images = read_images(data, block)
+        compiled.train_epoch(*images, weights, rng, input_rng, **options)
+    return weights
+
+
 def list_class() -> Iterator[Row]:
     """List the rows of class.csv: the dots of 28 pupils on the page of the lesson.
 
@@ -216,6 +287,7 @@ RECORDS: dict[str, tuple[Callable[[], Iterator[Row]], Train]] = {
     "placement": (list_placement, train_placement),
     "dropout": (list_dropout, train_dropout),
     "hundreds": (list_hundreds, train_hundreds),
+    "levels": (list_levels, classify_level),
     "class": (list_class, train_class),
 }
 

@@ -7,7 +7,7 @@ from notebooks.records import make_records
 from pipeline.images.data import load_source
 
 SAMPLE = load_source("sample")
-FAST = "slip", "placement", "hundreds", "class"  # a row of dropout takes seconds
+FAST = "slip", "placement", "hundreds", "levels", "class"  # a row of dropout takes seconds
 
 
 @pytest.mark.parametrize("name", FAST)
