@@ -77,7 +77,8 @@ def test_the_lesson_has_the_numbers_of_a_class():
     )
     assert f"The means are {apart:.1f} points apart, and {reaching}" in text
     fives = [count_reaching(first, first + 4) for first in (1, 6, 11, 16, 21)]
-    assert f"Among five pupils, {min(fives)} to {max(fives)} of 55 do." in text
+    words = f"{min(fives)} to {max(fives)} of 55 do."
+    assert f"Among five neighbours in the register, {words}" in text
     plan = read_words("teaching.md")
     assert f"Of all dots with the slip, {count_reaching()} reach" in plan
     assert f"five neighbours in the register, {min(fives)} to {max(fives)}." in plan
