@@ -36,15 +36,16 @@ BLOCKS = (1, 2, *range(3, 51, 5))  # the twelve blocks of most records
 SLOPES = (-0.1, 0.1, 0.2, 0.5, 0.7)  # of inactive units; 0: true, 1: slip
 # The epochs after which accuracies are measured, by the number of training images.
 EPOCHS = {1000: (5, 10, 20, 50, 100, 200, 400), 10_000: (1, 2, 5, 10, 20, 50)}
-# What levels.csv changes of a network with the true derivative and no dropout, and the
-# options of `train_level` for it. With masks of pixels there are a hundred epochs.
-CHANGES: dict[str, dict[str, int]] = {
-    "ten networks": {"networks": 10},
+# The network that levels.csv changes, and each change, as options of `train_network`.
+UNCHANGED = {"epochs": 20, "dropout_rate": 0.0, "relu_grad_inactive": 0}
+MASKED = {"epochs": 100, "input_dropout_rate": 0.5}
+CHANGES: dict[str, dict[str, Any]] = {
+    "ten networks": {},
     "100 units": {"hidden_size": 100},
-    "1 mask": {"masks": 1},
-    "5 masks": {"masks": 5},
-    "20 masks": {"masks": 20},
-    "fresh masks": {"masks": 100},
+    "1 mask": MASKED,
+    "5 masks": MASKED | {"masks": 5},
+    "20 masks": MASKED | {"masks": 20},
+    "fresh masks": MASKED | {"masks": 100},
 }
 METHODS = ("ridge regression", "1-nearest neighbour", "nearest activations")
 Row = dict[str, Any]
@@ -174,11 +175,7 @@ def train_hundreds(data: Data, row: Row) -> Row:
 
     The validation images are a neighbouring block, taken in ten hundreds.
     """
-    rng, _ = helpers.generators(row["seed"])
-    weights, block = helpers.initial_weights(rng, 40), row["block"]
-    options = {"relu_grad_inactive": row["relu_grad_inactive"]}
-    for _ in range(100):
-        compiled.train_epoch(*read_images(data, block), weights, rng, **options)
+    block, weights = row["block"], train_network(data, **row)
     images, labels = read_images(data, block + 1 if block % 2 else block - 1)
     is_correct = compiled.predict(images, weights).argmax(axis=1) == labels
     counts = is_correct.reshape(10, 100).sum(axis=1)
@@ -208,41 +205,20 @@ def classify_level(data: Data, row: Row) -> Row:
     elif change == "1-nearest neighbour":
         answers = baselines.classify_by_nearest_neighbour(*known, data.x_test)
     elif change == "nearest activations":
-        first, _ = train_level(data, block, block)
+        first, _ = train_network(data, block, block, **UNCHANGED)
         hidden, points = (
             helpers.relu(helpers.scale(each, 255) @ first)
             for each in (data.x_test, images)
         )
         answers = labels[cdist(hidden, points).argmin(axis=1)]
     else:
-        options = dict(CHANGES[change])
-        networks = options.pop("networks", 1)
+        last = 900 if change == "ten networks" else 0
         scores = 0
-        for seed in range(block, block + 100 * networks, 100):
-            weights = train_level(data, block, seed, **options)
+        for seed in range(block, block + last + 1, 100):
+            weights = train_network(data, block, seed, **UNCHANGED | CHANGES[change])
             scores += compiled.predict(data.x_test, weights)
         answers = scores.argmax(axis=1)
     return {"test": np.sum(answers == data.y_test)}
-
-
-def train_level(
-    data: Data, block: int, seed: int, hidden_size: int = 40, masks: int = 0
-) -> helpers.Weights:
-    """Train a network with the true derivative, without dropout of hidden units.
-
-    masks: how many masks of half of the pixels each image gets in turn, or 0.
-    """
-    rng, _ = helpers.generators(seed)
-    weights = helpers.initial_weights(rng, hidden_size)
-    options = {"dropout_rate": 0.0, "relu_grad_inactive": 0}
-    for epoch in range(100 if masks else 20):
-        input_rng = None
-        if masks:
-            input_rng = np.random.RandomState([block, epoch % masks])
-            options["input_dropout_rate"] = 0.5
-        images = read_images(data, block)
-        compiled.train_epoch(*images, weights, rng, input_rng, **options)
-    return weights
 
 
 def list_class() -> Iterator[Row]:
@@ -260,12 +236,30 @@ def train_class(data: Data, row: Row) -> Row:
 
     The validation images are block 2.
     """
-    rng, _ = helpers.generators(row["seed"])
-    weights = helpers.initial_weights(rng, 40)
-    options = {"relu_grad_inactive": row["relu_grad_inactive"]}
-    for _ in range(100):
-        compiled.train_epoch(*read_images(data, row["block"]), weights, rng, **options)
+    weights = train_network(data, **row)
     return {"validation": count_correct(*read_images(data, 2), weights)}
+
+
+def train_network(
+    data: Data,
+    block: int,
+    seed: int,
+    hidden_size: int = 40,
+    epochs: int = 100,
+    masks: int = 1,
+    **options: float,
+) -> helpers.Weights:
+    """Train a network on a block.
+
+    masks: how many masks of its pixels each image gets in turn, if pixels are dropped.
+    """
+    rng, _ = helpers.generators(seed)
+    weights = helpers.initial_weights(rng, hidden_size)
+    images = read_images(data, block)
+    for epoch in range(epochs):
+        input_rng = np.random.RandomState([block, epoch % masks])
+        compiled.train_epoch(*images, weights, rng, input_rng, **options)
+    return weights
 
 
 def read_images(data: Data, block: int, count: int = BLOCK) -> tuple[Any, Any]:
