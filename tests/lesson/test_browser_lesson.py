@@ -20,6 +20,8 @@ REFUSE_STORAGE = """for (const name of ["localStorage", "sessionStorage"])
     Object.defineProperty(window, name, {
         get() { throw new DOMException("refused", "SecurityError"); },
     });"""
+THREE_CORES = """Object.defineProperty(navigator, "hardwareConcurrency",
+    { get: () => 3 });"""
 # Trains ten more of each, and presses Stop after two of them.
 STOP_AFTER_TWO = """() => new Promise((done) => {
     const state = document.querySelector(".state");
@@ -186,9 +188,14 @@ def test_ten_more_of_each_wait_for_the_prediction_and_become_two_groups(
         expect(lesson.slip).not_to_be_checked()
         expect(lesson.slip).to_be_in_viewport()
         lesson.train_once()
+        workers = []
+        lesson.page.on("worker", lambda worker: workers.append(worker))
+        lesson.page.evaluate(THREE_CORES)
         lesson.page.evaluate(STOP_AFTER_TWO)
         expect(lesson.state).to_have_text("Stopped after 2 of 20.")
-        assert [[*kind] for kind in read_dots(lesson.copy())] == [[1, 2], [1, 2]]
+        lesson.page.wait_for_timeout(1000)
+        assert len(workers) == 3
+        assert sum(map(len, read_dots(lesson.copy()))) == 4
         for said in ("18 trained.", "All dots of the 10 seeds after 1 are there."):
             lesson.press("Train ten more of each")
             expect(lesson.state).to_have_text(said, timeout=pages.PATIENCE)

@@ -47,6 +47,7 @@ export function startGenerator(generator, source, data, onResult, onError) {
   const imports = "const { evaluate, Training } = network_js;\n";
   const work = `onmessage = ({ data }) => {
     for (const each of ${generator.name}(...data)) postMessage(each);
+    close();
   };`;
   const parts = [source, imports, generator, "\n", work];
   const address = URL.createObjectURL(new Blob(parts, { type: "text/javascript" }));

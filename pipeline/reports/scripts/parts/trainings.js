@@ -6,8 +6,8 @@ import { measureEnds, measureEpochs, startGenerator } from "../compute/worker.js
 import { Section } from "../show/dom.js";
 
 // A part of a page with buttons that start and stop training. trainings: a `Trainings`. stop: a
-// function that stops training, or null while nothing trains. Buttons that do nothing at the moment are marked by aria-disabled
-// instead of disabled, because a disabled button loses the focus.
+// function that stops training, or null while nothing trains. Buttons that do nothing at the moment
+// are marked by aria-disabled instead of disabled, because a disabled button loses the focus.
 export class TrainingSection extends Section {
   constructor(root, trainings) {
     super(root);
@@ -51,6 +51,8 @@ export class TrainingSection extends Section {
   }
 }
 
+const MOST_WORKERS = 4;
+
 export class Trainings {
   // run: the data for training, as live.py collects it, perhaps with validation images. source: the
   // text of network.js. milestones: the epochs after which weights are reported in any case.
@@ -58,7 +60,7 @@ export class Trainings {
     this.run = run;
     this.source = source;
     this.milestones = milestones;
-    this.unpacked = null; // what `unpack` returns
+    this.unpacked = null; // what `unpack` returns, after its first call
   }
 
   // Returns the parameters of the training run of a dot.
@@ -66,33 +68,34 @@ export class Trainings {
     return { ...this.run.parameters, relu_grad_inactive: kind === "with" ? 1 : 0, seed };
   }
 
-  // Returns the training images with their labels, and the validation images with theirs. A run
-  // without validation images gets empty arrays.
-  async unpack() {
+  // Returns a promise of the training images with their labels, and the validation images with
+  // theirs. A run without validation images gets empty arrays.
+  unpack() {
     const unpack = (text) => (text ? unpackBytes(text) : new Uint8Array());
     const unpackAll = (texts) => Promise.all(texts.map(unpack));
     const { images, labels, validation_images, validation_labels } = this.run;
-    this.unpacked ??= [
-      await unpackAll([images, labels]),
-      await unpackAll([validation_images, validation_labels]),
+    const texts = [
+      [images, labels],
+      [validation_images, validation_labels],
     ];
+    this.unpacked ??= Promise.all(texts.map(unpackAll));
     return this.unpacked;
   }
 
   // Starts a generator of worker.js when the images are unpacked. data: its arguments besides the
-  // images and labels. Returns a function that stops it. From then on no result is reported, even
-  // if the worker has already sent one.
+  // images and labels. Returns a function that stops it. From then on nothing is reported, even if
+  // the worker has already sent it.
   #start(generator, data, onResult, onError) {
     let stopWorker = null; // until the worker has begun
     let isStopped = false;
-    const tell = (result) => {
-      if (!isStopped) onResult(result);
+    const unlessStopped = (report) => (value) => {
+      if (!isStopped) report(value);
     };
-    const begin = (arrays) => {
-      if (isStopped) return;
-      stopWorker = startGenerator(generator, this.source, [...arrays, ...data], tell, onError);
-    };
-    this.unpack().then(begin).catch(onError);
+    const [tell, fail] = [onResult, onError].map(unlessStopped);
+    const begin = unlessStopped((arrays) => {
+      stopWorker = startGenerator(generator, this.source, [...arrays, ...data], tell, fail);
+    });
+    this.unpack().then(begin).catch(fail);
     return () => {
       isStopped = true;
       stopWorker?.();
@@ -105,11 +108,24 @@ export class Trainings {
     return this.#start(measureEpochs, data, onEpoch, onError);
   }
 
-  // Trains several times, one after the other, and reports each dot with its accuracy. Returns a
-  // function that stops training.
+  // Trains once for each dot, in several workers at the same time, and reports each dot with its
+  // accuracy. The dots of a seed are trained by the same worker. If one worker fails, all are
+  // stopped. Returns a function that stops training.
   measure(dots, onDot, onError) {
-    const tasks = dots.map((dot) => ({ dot, parameters: this.find(dot) }));
-    const data = [tasks];
-    return this.#start(measureEnds, data, onDot, onError);
+    const seeds = [...new Set(dots.map(({ seed }) => seed))];
+    const count = Math.min(MOST_WORKERS, navigator.hardwareConcurrency ?? 1, seeds.length);
+    const fail = (error) => {
+      stop();
+      onError(error);
+    };
+    const stops = Array.from({ length: count }, (_, i) => {
+      const own = dots.filter(({ seed }) => seeds.indexOf(seed) % count === i);
+      const tasks = own.map((dot) => ({ dot, parameters: this.find(dot) }));
+      return this.#start(measureEnds, [tasks], onDot, fail);
+    });
+    const stop = () => {
+      for (const each of stops) each();
+    };
+    return stop;
   }
 }
