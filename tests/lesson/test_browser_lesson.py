@@ -341,32 +341,37 @@ def write_class(setting):
     ]
 
 
-def test_the_lines_of_a_class_become_two_groups_and_stray_ones_do_not_count(
-    browser, path
-):
+def test_the_lines_of_a_class_become_two_groups_and_others_are_named(browser, path):
     with open_lesson(browser, path) as lesson:
         setting = lesson.read_setting()
         lines = write_class(setting)
-        stray = {
-            "Good morning": "has no dots",
-            lines[0].replace(setting, "00000000"): "another setting",
-            lines[2].replace("with 300", "with 99=0.9 300"): "not have all",
-            lines[3].replace("=0.774", "=80"): "impossible accuracy",
-            lines[4].replace("=0.775", "=0.1"): "another accuracy",
-        }
-        lesson.paste(*lines[:20], *stray, *lines[20:], lines[0], "")
-        refused = lesson.part("refused li")
-        words = [
-            f"Line {21 + i}, .*{reason}" for i, reason in enumerate(stray.values())
-        ]
-        expect(refused).to_have_text([re.compile(each) for each in words])
+        begin, _, end = lines[10].partition(" without")
+        lines[10] = f"{begin.upper()}\n without{end}"  # wrapped by a messenger
+        lines[11] = lines[11].replace(" ", "\N{NO-BREAK SPACE}") + '", she wrote'
+        lines[12:14] = [lines[12] + lines[13]]
+        lesson.paste(*lines, "Good morning, without any dots")
         expect(lesson.part("class .dot")).to_have_count(100)
+        expect(lesson.part("refused")).to_be_hidden()
         says = lesson.part("class .says")
         expect(says).to_contain_text("50 with the slip: from 77.1 % to 82.0 %, mean")
         expect(says).to_contain_text("50 without the slip: from 82.0 % to 86.9 %")
         words = "overlap: 1 of 50 dots with the slip reach the lowest dot "
         expect(says).to_contain_text(words)
-        expect(says).to_contain_text("Dots that were there already: 2.")
+        named = {
+            lines[0]: "seed 100 is also in line 1",
+            lines[1].replace(setting, "00000000"): "another setting",
+            lines[2].replace("with 300", "with 99=0.9 300"): "not all the dots",
+            lines[2].partition(" without")[0]: "not all the dots",
+            lines[3].replace("=0.", "=0,"): "need a point, not a comma",
+            lines[4].replace(
+                "=0.775", "=80"
+            ): "seed 500, or its accuracy, is impossible",
+            lines[5].replace("=0.776", "=0.1"): "another accuracy in line 6",
+        }
+        lesson.paste(*lines, *named)
+        expect(lesson.part("class .dot")).to_have_count(100)
+        reasons = [f"Line {51 + i}, .*{each}" for i, each in enumerate(named.values())]
+        expect(lesson.part("refused li")).to_have_text(list(map(re.compile, reasons)))
         lesson.page.reload()
         expect(lesson.part("class .dot")).to_have_count(100)
 

@@ -18,13 +18,12 @@ class Class extends Section {
     const lines = store.read(this.key) ?? "";
     if (this.field.value !== lines) this.field.value = lines; // else the cursor would jump
     this.part("result").hidden = lines.trim() === "";
-    const { dots, repeated, refused } = readLines(lines, this.setting, this.images);
+    const { dots, refused } = readLines(lines, this.setting, this.images);
     drawGroups(this.part("groups"), dots);
-    const again = repeated > 0 ? ` Dots that were there already: ${repeated}.` : "";
-    this.write("says", describeGroups(dots) + again);
-    const items = refused.map(({ line, number, reason }) => {
-      const begin = make("code", {}, line.slice(0, 60));
-      return make("li", {}, `Line ${number}, `, begin, `, ${reason}.`);
+    this.write("says", describeGroups(dots));
+    const items = refused.map(({ number, row, reason }) => {
+      const begin = make("code", {}, row.slice(0, 60));
+      return make("li", {}, `Line ${number}, `, begin, `: ${reason}.`);
     });
     this.part("refused").replaceChildren(...items);
     this.part("not-counted").hidden = items.length === 0;

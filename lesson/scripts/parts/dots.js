@@ -7,11 +7,12 @@ import { store } from "../../../pipeline/reports/scripts/parts/store.js";
 
 export const KINDS = ["with", "without"]; // the slip
 const MAX_SEED = 2 ** 32 - 1;
-// A line has a group for its setting, one for the dots of each kind, and one for their number.
+// What a line of dots begins with, and a whole one. A messenger may wrap it, or write large letters.
+const BEGIN = /[0-9a-f]{8}\s+with\b/gi;
 const LINE =
-  /(?<setting>[0-9a-f]{8}) with(?<with>(?: \d+=[\d.]+)*) without(?<without>(?: \d+=[\d.]+)*), (?<count>\d+) dots?/;
+  /^(?<setting>\w+)\s+with(?<with>(?:\s+\d+=[\d.]+)*)\s+without(?<without>(?:\s+\d+=[\d.]+)*),\s+(?<count>\d+)\s+dots?/i;
 const DOT = /(?<seed>\d+)=(?<accuracy>[\d.]+)/g;
-const LINE_END = /, \d+ dots?/g;
+const COMMA = /=\d,\d/; // in place of a point
 
 const idOf = ({ kind, seed }) => `${kind} ${seed}`;
 
@@ -77,53 +78,50 @@ function isPossible({ seed, accuracy }, images) {
 }
 
 // Returns an object with the dots of a line, or with the reason why the line does not count.
-// accepted: the dots of the lines above, by their ids.
-function readLine(line, setting, images, accepted) {
+function readLine(line, setting, images) {
   const parts = line.match(LINE)?.groups;
-  if (!parts) return { reason: "has no dots, or not all the dots that were copied" };
-  if (parts.setting !== setting) return { reason: "comes from a page with another setting" };
-  const dots = KINDS.flatMap((kind) => readDots(kind, parts[kind]));
-  if (dots.length !== Number(parts.count)) {
-    return { reason: "does not have all the dots that were copied" };
+  if (!parts && COMMA.test(line)) return { reason: "decimals need a point, not a comma" };
+  const dots = parts ? KINDS.flatMap((kind) => readDots(kind, parts[kind])) : [];
+  if (dots.length !== Number(parts?.count)) {
+    return { reason: "not all the dots that were copied are there" };
+  }
+  if (parts.setting.toLowerCase() !== setting) {
+    return { reason: "comes from a page with another setting" };
   }
   const wrong = dots.find((dot) => !isPossible(dot, images));
-  if (wrong) return { reason: `has an impossible accuracy or seed: ${wrong.seed}` };
-  const other = dots.find((dot) => {
-    const earlier = accepted.get(idOf(dot));
-    return earlier && earlier.accuracy !== dot.accuracy;
-  });
-  if (other) {
-    const name = `seed ${other.seed}, ${other.kind} the slip`;
-    return { reason: `has another accuracy for ${name}, than a line above` };
-  }
+  if (wrong) return { reason: `seed ${wrong.seed}, or its accuracy, is impossible` };
   return { dots };
 }
 
-// Returns the lines of a text that are not blank, each with its number. Where the lines of two
-// readers were pasted without a break between them, both get the same number.
-function splitLines(text) {
-  return text.split("\n").flatMap((line, i) => {
-    const separated = line.replace(LINE_END, (end) => `${end}\n`);
-    const parts = separated.split("\n").filter((part) => part.trim());
-    return parts.map((part) => ({ line: part, number: i + 1 }));
+// Finds the lines of dots in a text. Returns each with the line of the text in which it begins, and
+// with the number of that line.
+function findLines(text) {
+  const rows = text.split("\n");
+  const begins = Array.from(text.matchAll(BEGIN), ({ index }) => index);
+  return begins.map((begin, i) => {
+    const number = text.slice(0, begin).split("\n").length;
+    return { line: text.slice(begin, begins[i + 1]), number, row: rows[number - 1] };
   });
 }
 
 // Reads the lines of a class. images: the number of images on which accuracies are measured.
-// Returns the dots, each once, how many were there already, and the lines that do not count, each
-// with its number in the text and the reason.
+// Returns the dots, each once, and the lines that do not count, or not wholly, each with its place
+// in the text and the reason.
 export function readLines(text, setting, images) {
-  const accepted = new Map(); // dots by their ids
+  const accepted = new Map(); // dots by their ids, each with the number of its line
   const refused = [];
-  let count = 0;
-  for (const { line, number } of splitLines(text)) {
-    const { dots, reason } = readLine(line, setting, images, accepted);
-    if (reason) {
-      refused.push({ line, number, reason });
-    } else {
-      count += dots.length;
-      for (const dot of dots) accepted.set(idOf(dot), dot);
+  for (const { line, number, row } of findLines(text)) {
+    let { dots = [], reason } = readLine(line, setting, images);
+    for (const dot of dots) {
+      const earlier = accepted.get(idOf(dot));
+      if (earlier) {
+        const has = earlier.accuracy === dot.accuracy ? "is also" : "has another accuracy";
+        reason ??= `seed ${dot.seed} ${has} in line ${earlier.number}`;
+      } else {
+        accepted.set(idOf(dot), { ...dot, number });
+      }
     }
+    if (reason) refused.push({ number, row, reason });
   }
-  return { dots: [...accepted.values()], repeated: count - accepted.size, refused };
+  return { dots: [...accepted.values()], refused };
 }
