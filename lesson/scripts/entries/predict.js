@@ -3,17 +3,30 @@
 // shows them beside the right answers.
 import { store } from "../../../pipeline/reports/scripts/parts/store.js";
 import { bring } from "../../../pipeline/reports/scripts/show/dom.js";
+import { KINDS } from "../parts/dots.js";
+
+const ASKED = "answers without training";
 
 const copyOf = (element) => element.cloneNode(true).childNodes;
 const listWords = ({ children: [text, reason] }) => [...copyOf(text), " ", ...copyOf(reason)];
 
-// One question, and its row of the sheet. Until a choice is pressed, the stop of the question has
-// the class "waiting", which hides what would give the answer away.
+// Returns whether the reader has a dot of each kind, and so has seen what the slip costs. Whoever
+// could not train may also ask for the answers.
+function hasTrained() {
+  const kinds = store.list("dot ").map((key) => key.split(" ")[2]);
+  return KINDS.every((kind) => kinds.includes(kind)) || store.read(ASKED) !== null;
+}
+
+// One question, and its row of the sheet. The stop of the question has a class that hides what would
+// give the answer away: "waiting" until a choice is pressed, and "untrained" while the answer is to
+// be seen in dots that the reader has not trained yet.
 class Prediction {
   constructor(question, row) {
     this.stop = question.closest("section");
+    this.hasDots = this.stop.querySelector(".dots") !== null;
     this.row = row;
     this.key = `prediction ${document.title}, ${question.id}`;
+    this.state = null; // what is shown
     this.choices = [...question.querySelectorAll(".choice")];
     this.choices.forEach((choice, i) => {
       choice.firstElementChild.addEventListener("click", (event) => this.choose(event, i));
@@ -29,21 +42,27 @@ class Prediction {
     bring(this.choices[i]);
   }
 
-  // Opens the predicted choice and the right one. Before there is a prediction, the comments on all
-  // choices are hidden, so that a search or a printer does not find them.
+  // Marks the prediction. If it may be answered, opens the predicted choice and the right one. Before
+  // that the comments on all choices are hidden, so that a search or a printer does not find them.
   show() {
     const place = store.read(this.key); // of the prediction, or null
     const isWaiting = place === null;
+    const isUntrained = !isWaiting && this.hasDots && !hasTrained();
+    const state = `${place} ${isUntrained}`;
+    if (state === this.state) return;
+    this.state = state;
     this.stop.classList.toggle("waiting", isWaiting);
+    this.stop.classList.toggle("untrained", isUntrained);
+    const isAnswered = !isWaiting && !isUntrained;
     this.choices.forEach((choice, i) => {
       const isChosen = i === place;
-      choice.lastElementChild.hidden = isWaiting;
+      choice.lastElementChild.hidden = !isAnswered;
       choice.classList.toggle("chosen", isChosen);
-      choice.open = isChosen || (choice.matches(".right") && !isWaiting);
+      choice.open = isAnswered && (isChosen || choice.matches(".right"));
     });
     const cells = [...this.row.querySelectorAll("td")];
     for (const cell of cells) cell.replaceChildren();
-    if (!isWaiting) this.fillRow(cells, this.choices[place]);
+    if (isAnswered) this.fillRow(cells, this.choices[place]);
   }
 
   // choice: the prediction.
@@ -68,10 +87,12 @@ function setUpSheet(sheet) {
     const question = document.getElementById(row.dataset.question);
     return new Prediction(question, row);
   });
-  for (const each of predictions) each.show();
-  store.addEventListener("change", ({ detail }) => {
-    for (const each of predictions) if (each.key === detail || detail === "") each.show();
-  });
+  const show = () => {
+    for (const each of predictions) each.show();
+  };
+  show();
+  store.addEventListener("change", show);
+  document.querySelector(".ask-answers").addEventListener("click", () => store.keep(ASKED, true));
   sheet.querySelector(".print").addEventListener("click", printSheet);
   sheet.querySelector(".renew").addEventListener("click", () => {
     if (!window.confirm("Begin again? Your predictions and dots will be lost.")) return;

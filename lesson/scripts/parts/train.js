@@ -87,7 +87,7 @@ class Training extends TrainingSection {
   showDots() {
     const dots = this.dots.list();
     drawGroups(this.part("groups"), dots);
-    this.write("says", dots.length ? describeGroups(dots) : "");
+    this.write("dots .says", dots.length ? describeGroups(dots) : "");
     let measured = 0; // of the two kinds
     for (const kind of KINDS) {
       const accuracy = this.dots.read({ ...this.dot, kind });
@@ -168,9 +168,13 @@ class Attempt {
     panel.plot.setCount(parameters.epochs);
     panel.write("from-link", "");
     panel.write("outcome", "Training.");
+    panel.part("early").hidden = true;
     this.draw(); // an empty line, in place of an earlier one
     const show = (result) => this.show(result);
-    const end = (words) => panel.end("outcome", words);
+    const end = (words) => {
+      panel.end("outcome", words);
+      panel.part("early").hidden = false;
+    };
     panel.start(parameters, show, end);
     panel.part("compared").hidden = false;
     bring(panel.part("accuracy"), panel.part("outcome"));
