@@ -134,10 +134,12 @@ export class NetworkView {
     return Object.entries(item).every(([name, value]) => this.chosen?.[name] === value);
   }
 
-  // Sets the weight to a value on its curve.
+  // Sets the weight to a value on its curve. The value is rounded, so that the numbers below the
+  // curve are those of the weight that is shown.
   slide(value) {
     const { layer, at } = this.weight;
-    this.network.weights[layer - 1][at] = value;
+    const steps = this.frame.high - this.frame.low < 1 ? 1000 : 100; // of the weight, from 0 to 1
+    this.network.weights[layer - 1][at] = Math.round(value * steps) / steps;
     this.trail = [];
     this.renew();
   }
@@ -180,7 +182,7 @@ export class NetworkView {
     if (phase === "update") this.update(); // which sets `before`
     this.text = describe(this.network, phase, this.before);
     this.show();
-    bring(this.says);
+    bring(this.slider, this.says, this.root.firstChild); // from below the curve up to the buttons
   }
 
   // Makes the step.

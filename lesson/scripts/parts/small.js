@@ -58,7 +58,9 @@ export function draw(root, state) {
   inactiveUnit.checked = true;
   const again = makeButton("Start again", restart, { class: "action" });
   const rate = view.makeRate(state.learning_rate);
-  const others = state.has_switches ? [again, slipLabel, unitLabel] : [again, rate];
+  const others = state.has_switches ? [again, unitLabel] : [again, rate];
   root.classList.add("circles");
   view.build(read(), state.without_buttons ? [] : others);
+  // What is pressed again and again stands first.
+  if (state.has_switches) root.firstChild.prepend(view.root.querySelector(".update"), slipLabel);
 }

@@ -1,7 +1,7 @@
 // Draws the loss over a weight: a parabola, its slope where the weight is, and earlier steps.
 
 import { findLoss, findLosses, findReach } from "../compute/sums.js";
-import { format } from "./words.js";
+import { format, formatNear } from "./words.js";
 
 // Places in the picture of a curve.
 const LEFT = -70;
@@ -74,7 +74,7 @@ const drawText = (x, y, anchor, text) =>
 // Writes the highest and the least loss at the left.
 function drawScale({ least, most }) {
   const drawTick = (y, loss) => `<line class="tick" x1="0" x2="${RIGHT}" y1="${y}" y2="${y}"/>
-      <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${format(loss)}</text>`;
+      <text class="scale" x="-6" y="${y + 4}" text-anchor="end">${formatNear(loss)}</text>`;
   return drawTick(TOP, most) + drawTick(BOTTOM, least) + drawText(-6, TOP - 16, "end", "loss");
 }
 

@@ -4,7 +4,7 @@
 import { make, makeButton, writeMinus } from "../../../pipeline/reports/scripts/show/dom.js";
 import { findLoss, findProducts, findProductsBack, findRest, round } from "../compute/sums.js";
 import { drawCurve } from "./curve.js";
-import { format, isHidden, isInactive } from "./words.js";
+import { format, formatNear, isHidden, isInactive } from "./words.js";
 
 // Returns a row of a table: its head, a calculation if there is one, and its value.
 function makeRow(className, head, calculation, value) {
@@ -99,8 +99,8 @@ export function explainWeight(network, found, frame, trail) {
 
   const signalName = isAlone ? "(score − target)" : `the error signal of ${end}`;
   const product = `${format(found.input)} × ${bracket(format(found.signal))}`;
-  const loss = `Loss ${format(findLoss(network))}.`;
-  const words = [`${loss} Slope ${format(slope)}: ${start} times ${signalName}, ${product}.`];
+  const loss = `Loss ${formatNear(findLoss(network))}.`;
+  const words = [`${loss} Slope ${formatNear(slope)}: ${start} times ${signalName}, ${product}.`];
   if (isInactive(network, layer, to) && slope !== 0) {
     words.push("This is the slip: the unit is inactive, so the true slope is 0.");
   }

@@ -6,6 +6,7 @@ import { findLoss } from "../compute/sums.js";
 export const PHASES = ["forward", "error", "back", "update"]; // of a step
 const LARGE = 1e6; // from here on a number shows only that the steps are too long
 const SMALL = 1e-9; // and below this it is 0
+const NEAR = 5e-4; // below this a loss or a slope is almost 0
 
 const isTooLarge = (value) => Number.isNaN(value) || Math.abs(value) >= LARGE;
 
@@ -18,6 +19,11 @@ export function format(value) {
   const shown = rounded === 0 ? Number(value.toPrecision(1)) : rounded;
   return writeMinus(shown);
 }
+
+// Returns a loss or a slope. The smallest ones are called almost 0, because they would stand beside
+// a weight whose digits do not differ from those of the best weight.
+export const formatNear = (value) =>
+  Math.abs(value) >= SMALL && Math.abs(value) < NEAR ? "almost 0" : format(value);
 
 export const isDiverged = (network) => isTooLarge(findLoss(network));
 
@@ -49,7 +55,7 @@ const SAYS = {
     "Each score is a sum of this kind, too.",
   error: (network) =>
     "The error signal of a score is the score minus its target. " +
-    `The loss is half the sum of their squares, ${format(findLoss(network))}.`,
+    `The loss is half the sum of their squares, ${formatNear(findLoss(network))}.`,
   back: ({ inactiveSlope }) =>
     "The error signals go back through the same weights, and add up in each unit. " +
     (inactiveSlope > 0
@@ -57,7 +63,7 @@ const SAYS = {
       : "An inactive unit lets none through."),
   update: (network, before) => {
     const listAll = ({ weights }) => weights.flatMap((matrix) => [...matrix]);
-    const writeLoss = (each) => format(findLoss(each));
+    const writeLoss = (each) => formatNear(findLoss(each));
     const old = listAll(before);
     const now = listAll(network);
     const moved = now.filter((weight, at) => weight !== old[at]).length;
