@@ -6,8 +6,9 @@ as {network {"weights": ...}} stands for a `SmallNetwork` with these fields. Wha
 follows a line such as {fold For a class.} in a section is folded, below these words.
 **Predict** is followed by a question, and then by its choices, a list of boxes. The box
 of the right choice is ticked. The line below each box is a comment on that choice. The
-page hides the text below a question until the reader has answered the question. The
-last section is the glossary, which is no stop.
+page hides the text below a question until the reader has answered the question.
+**Complete** is followed by a list of half sentences, each with its other half on the
+line below. The last section is the glossary, which is no stop.
 
 In the text of a page to print, ____ stands for a place to write, a rule (***) for a
 line to write on, and {network ...} for a picture whose units and scores are blank.
@@ -33,9 +34,11 @@ from pipeline.results.model import Model
 DEFAULTS = Parameters()
 NETWORKS = SAMPLE.with_name("networks.npz")
 PART = re.compile(r"\{(pad|train|dots|network|step|class|fold)(?: (.+))?\}")
-CHOICE = re.compile(r"^- \[([ x])\] (.+)\n  (.+)$", re.M)
-QUESTION = re.compile(r"\*\*Predict\*\*: (.+)\n")
-PIECE = re.compile(r"^(\{.+\}|\*\*Predict\*\*: .+\n\n(?:- .+\n  .+\n)+)$", re.M)
+CHOICE = re.compile(r"^- (?:\[([ x])\] )?(.+)\n  (.+)$", re.M)
+TASK = re.compile(r"\*\*(Predict|Complete)\*\*: (.+)\n")
+PIECE = re.compile(
+    r"^(\{.+\}|\*\*(?:Predict|Complete)\*\*: .+\n\n(?:- .+\n  .+\n)+)$", re.M
+)
 
 
 def write_pages(folder: Path = FOLDER) -> None:
@@ -109,23 +112,24 @@ def read_section(text: str, renderer: Renderer) -> dict[str, object]:
 
     text: the Markdown of the section, beginning with the title.
 
-    Each piece is prose, a part of the page, or a question.
+    Each piece is prose, a part of the page, or a task: a question or half sentences.
     """
     title, _, body = text.partition("\n")
     pieces: list[dict[str, object]] = []
     for piece in PIECE.split(body):
-        part, question = PART.fullmatch(piece), QUESTION.match(piece)
+        part, task = PART.fullmatch(piece), TASK.match(piece)
         if part:
             name, options = part.groups()
             network = read_network(options) if name == "network" else None
             pieces.append({"part": name, "options": options, "network": network})
-        elif question:
+        elif task:
             choices = [
                 [mark, render_inline(choice), render_inline(comment)]
                 for mark, choice, comment in CHOICE.findall(piece)
             ]
-            asked = render_inline(question[1])
-            pieces.append({"asked": asked, "choices": choices})
+            asked = render_inline(task[2])
+            rows = "choices" if task[1] == "Predict" else "sentences"
+            pieces.append({"asked": asked, rows: choices})
         elif piece.strip():
             pieces.append({"prose": render_text(piece, renderer)})
     name = "-".join(title.lower().split())

@@ -228,8 +228,8 @@ class Page:
         """Check that a newly opened page prints in light colours, without controls."""
         self.page.emulate_media(media="print", color_scheme="dark")
         assert self.page.evaluate(GROUND) != DARK
-        # Those of a small network show its weights, on paper too.
-        fields = ":is(select, input, textarea):not(.live *)"
+        # A small network shows its weights on paper, too, and a sentence its words.
+        fields = ":is(select, input, textarea):not(.live *, .sentence *)"
         controls = self.root.locator(f"nav, .action, {fields}")
         assert not controls.filter(visible=True).count()
         self.page.emulate_media(media="screen")

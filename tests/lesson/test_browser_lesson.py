@@ -356,6 +356,18 @@ def test_two_tabs_and_a_reload_lose_no_answer_dot_or_drawing(browser, path):
         tab.close()
 
 
+def test_a_sentence_is_compared_once_it_is_written_and_is_kept(browser, path):
+    with open_lesson(browser, path) as lesson:
+        sentence = lesson.part("sentence").first
+        compare = sentence.get_by_text("Compare", exact=True)
+        expect(compare).not_to_be_visible()
+        sentence.get_by_role("textbox").fill("counts")
+        compare.click()
+        expect(sentence).to_contain_text("for the answer; below 0, against it")
+        lesson.page.reload()
+        expect(sentence.get_by_role("textbox")).to_have_value("counts")
+
+
 def test_a_browser_that_stores_nothing_forgets_only_when_the_page_closes(browser, path):
     with open_lesson(browser, path) as lesson:
         lesson.page.add_init_script(REFUSE_STORAGE)

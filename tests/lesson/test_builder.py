@@ -64,7 +64,7 @@ def test_each_stop_stands_in_the_bar_and_begins_with_what_is_pressed(lesson):
     stops = lesson.select("section.lesson-stop")
     names = [stop["id"] for stop in stops]
     assert names[:5] == ["draw", "train", "one-weight", "a-chain", "on-paper"]
-    assert len(names) == len(TITLES) == 7
+    assert len(names) == len(TITLES) == 8
     links = lesson.select("nav.lesson-bar a")
     assert [link["href"] for link in links] == [f"#{name}" for name in names]
     places = [" ".join(link.text.split()) for link in links]

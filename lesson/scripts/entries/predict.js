@@ -1,7 +1,7 @@
 // Asks for predictions in the page of a lesson. The first choice of a question that the reader
-// presses is the prediction. Predictions are kept in the browser. A sheet at the end of the page
-// shows them beside the right answers.
-import { store } from "../../../pipeline/reports/scripts/parts/store.js";
+// presses is the prediction. A sheet at the end of the page shows the predictions beside the right
+// answers. The browser keeps them, and the sentences that the reader completes.
+import { keepText, store } from "../../../pipeline/reports/scripts/parts/store.js";
 import { bring } from "../../../pipeline/reports/scripts/show/dom.js";
 import { KINDS } from "../parts/dots.js";
 
@@ -95,9 +95,12 @@ function setUpSheet(sheet) {
   document.querySelector(".ask-answers").addEventListener("click", () => store.keep(ASKED, true));
   sheet.querySelector(".print").addEventListener("click", printSheet);
   sheet.querySelector(".renew").addEventListener("click", () => {
-    if (!window.confirm("Begin again? Your predictions and dots will be lost.")) return;
+    if (!window.confirm("Begin again? Your predictions, sentences and dots will be lost.")) return;
     for (const key of store.list("")) store.forget(key);
   });
 }
 
+for (const field of document.querySelectorAll(".sentence textarea")) {
+  keepText(field, `${document.title}, ${field.id}`);
+}
 setUpSheet(document.querySelector(".sheet"));

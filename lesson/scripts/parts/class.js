@@ -1,6 +1,6 @@
 // Shows the dots of a class: the lines that are pasted become two groups of dots.
 
-import { store } from "../../../pipeline/reports/scripts/parts/store.js";
+import { keepText, store } from "../../../pipeline/reports/scripts/parts/store.js";
 import { make, Section } from "../../../pipeline/reports/scripts/show/dom.js";
 import { describeGroups, drawGroups } from "../show/groups.js";
 import { readLines } from "./dots.js";
@@ -12,11 +12,11 @@ class Class extends Section {
     this.setting = setting;
     this.key = `pasted ${setting}`;
     this.field = this.part("pasted");
+    keepText(this.field, this.key);
   }
 
   show() {
-    const lines = store.read(this.key) ?? "";
-    if (this.field.value !== lines) this.field.value = lines; // else the cursor would jump
+    const lines = this.field.value;
     this.part("result").hidden = lines.trim() === "";
     const { dots, refused } = readLines(lines, this.setting, this.images);
     drawGroups(this.part("groups"), dots);
@@ -37,7 +37,6 @@ class Class extends Section {
   }
 
   listen() {
-    this.field.addEventListener("input", () => store.keep(this.key, this.field.value));
     store.addEventListener("change", ({ detail }) => {
       if (detail === this.key || detail === "") this.show();
     });

@@ -58,5 +58,15 @@ class Store extends EventTarget {
   }
 }
 
+// Keeps under a key what the reader writes into a field.
+export function keepText(field, key) {
+  const show = () => {
+    field.value = store.read(key) ?? "";
+  };
+  show();
+  store.addEventListener("change", show);
+  field.addEventListener("input", () => store.keep(key, field.value));
+}
+
 export const store = new Store("localStorage");
 export const storeOfTab = new Store("sessionStorage"); // for what each tab has of its own
