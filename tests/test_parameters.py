@@ -73,6 +73,10 @@ def test_what_differs_is_described_and_in_the_command():
     assert parameters.make_command(chosen, "runs/x") == command
 
 
+LONG = dict.fromkeys(("num_samples", "num_validation", "hidden_size"), 123456)
+LONG |= {"learning_rate": 0.00123, "seed": 123456}
+
+
 @pytest.mark.parametrize(
     ("values", "folder"),
     [
@@ -83,11 +87,7 @@ def test_what_differs_is_described_and_in_the_command():
             dict.fromkeys(("num_samples", "num_validation", "hidden_size", "seed"), 7),
             r"num_samples=7,num_validation=7,hidden_size=7,seed=7",
         ),
-        (
-            dict.fromkeys(("num_samples", "num_validation", "hidden_size"), 123456)
-            | {"learning_rate": 0.00123, "seed": 123456},
-            r"num_samples=123456,num_validation=123456.*-[0-9a-f]{12}",
-        ),
+        (LONG, r"num_samples=123456,num_validation=123456.*-[0-9a-f]{12}"),
     ],
 )
 def test_a_folder_is_named_after_what_differs(values, folder):
@@ -95,16 +95,26 @@ def test_a_folder_is_named_after_what_differs(values, folder):
     assert re.fullmatch(f"runs/{folder}", parameters.choose_run_dir(chosen))
 
 
+@pytest.mark.parametrize(
+    ("values", "other"),
+    [({"source": "a/x.npz"}, {"source": "b/x.npz"}), (LONG, LONG | {"seed": 123457})],
+)
+def test_runs_whose_names_begin_alike_have_different_folders(values, other):
+    first, second = map(parameters.from_values, (values, other))
+    assert parameters.choose_run_dir(first) != parameters.choose_run_dir(second)
+
+
 def make_names(*injected, **values):
     """Return the names of a notebook that executes the cell after its parameters."""
     declared = "# Parameters\nepochs: int = 100  # passes\nseed = 1"
-    cells = ["", "# Parameters\nepohcs = 1", "import numpy", declared, *injected]
+    cells = ["", "# Parameters\nepohcs = 1", declared, *injected]
     names = {"epochs": 100, "seed": 1, "axis": object()}
     return names | {"In": [*cells, "check(globals())"]} | values
 
 
 def test_a_notebook_takes_what_it_declares():
-    parameters.check(make_names())
+    assert parameters.check(make_names()) == {"epochs": 100, "seed": 1}
+    parameters.check(make_names("width = 3", width=3))  # a cell of the user's own
     parameters.check(make_names("# Parameters\nepochs = 3\n", epochs=3))
 
 

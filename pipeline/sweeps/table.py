@@ -41,9 +41,7 @@ def make_table(sweep: Sweep) -> pd.DataFrame:
     table = pd.DataFrame(map(_make_row, sweep.points.values()), dtype=object)
     numbers = [*RESULTS, *list_other_metrics(table), "duration_s"]
     numbers.remove("weights_sha256")
-    table = table.astype(dict.fromkeys(numbers, float))
-    table["started"] = pd.to_datetime(table["started"], utc=True)
-    return table
+    return table.astype(dict.fromkeys(numbers, float))
 
 
 def _make_row(point: Point) -> dict[str, object]:

@@ -91,7 +91,7 @@ NAMES = ["name", "base", "grid", "points", "seeds", "select"]
         ("name: a\ngrid: {seed: [3]}", "seeds: [1, 2]"),
         ("name: a\npoints: [{epochs: 3}, {seed: 3}]", "seeds: [1, 2]"),
         ("name: a\nrandom: 5", "random is 5: Extra inputs are not permitted"),
-        ("name: a\nselect: f1", "'train_error'"),
+        ("name: a\nselect: f1", "'validation_accuracy'. Other metrics are measured"),
     ],
 )
 def test_a_file_that_is_no_sweep_is_refused_in_one_message(tmp_path, content, name):
