@@ -241,7 +241,8 @@ class Project:
 
     def write(self, name, text):
         """Write a file, which may be new."""
-        self.end()
+        if name.endswith(".py"):
+            self.end()
         (self.path / name).write_text(text)
 
     def append(self, name, text):

@@ -45,11 +45,10 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(
     definition = {"name": "good", "base": values, "seeds": [1, 2]}
     (project.path / "good.yaml").write_text(json.dumps(definition))
     run("sweep", "good.yaml")
-    broken = "\ndef backward(*arguments):\n    open(__file__ + '.missing')\n"
-    project.append("helpers.py", broken)
+    project.add_cell("notebooks/02_train.ipynb", "open(plots.__file__ + '.gone')")
     run("run", "--run-dir", "runs/failed", *make_options(SMALL), code=1)
     record = RunFolder(project.path / "runs/failed").read_record()
-    assert "helpers.py.missing" in record.error
+    assert "plots.py.gone" in record.error
 
     files = list(read_contents(project.path / "runs"))
     assert len(files) > 50

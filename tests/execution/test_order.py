@@ -47,6 +47,7 @@ for count in (40, 30):
     runs.run(parameters.from_values(values), folders[0], force=True)
 run_sweep(prepare_sweep({"name": "a", "base": values}, folders[1]))
 """
+pytestmark = pytest.mark.xdist_group("order")  # so that `log` is made once
 ORDER = ["data.npz", "history.json", "model.npz", "answers.npz", "metrics.json"]
 
 

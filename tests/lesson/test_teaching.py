@@ -1,9 +1,11 @@
 """The plans of lessons and the key have the numbers that were computed."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import helpers
 from lesson.assets import FOLDER
@@ -93,34 +95,45 @@ def test_the_plan_has_the_numbers_of_a_class():
         assert re.findall(r"\d+\.\d", sentence) == [f"{each:.1f}" for each in numbers]
 
 
-def test_the_key_of_the_worksheet_is_what_helpers_computes():
+@pytest.fixture
+def paper():
+    """The numbers of the network on paper, as helpers computes them."""
     weights = np.array([[-2.0, 1], [1, 3], [2, -2]]), np.array([[1.0, -1], [3, 1]])
     inputs, targets = np.array([[1.0, 0, 2]]), np.array([[1.0, 0]])
     hidden, scores = helpers.forward(inputs, weights)
     gradients = helpers.backward(
         inputs, targets, hidden, scores, weights, relu_grad_inactive=0
     )
-    signals = scores - targets
-    came_back = signals @ weights[1].T
-    moved = tuple(w - 0.1 * g for w, g in zip(weights, gradients, strict=True))
-    after = helpers.forward(inputs, moved)[1]
+    return SimpleNamespace(**locals())
+
+
+def test_the_key_has_both_passes_on_paper(paper):
     key = (FOLDER / "worksheet-key.md").read_text()
+    signals = paper.scores - paper.targets
+    came_back = signals @ paper.weights[1].T
     expected = {
-        "a": inputs @ weights[0],
-        "b": hidden,
-        "c": scores,
+        "a": paper.inputs @ paper.weights[0],
+        "b": paper.hidden,
+        "c": paper.scores,
         "d": signals,
         "e": came_back,
-        "f": came_back * (hidden > 0),
+        "f": came_back * (paper.hidden > 0),
     }
     for letter, (numbers,) in expected.items():
         assert re.search(rf"\({letter}\) {numbers[0]:g}, {numbers[1]:g}\b", key)
+
+
+def test_the_key_has_the_step_on_paper(paper):
+    key = (FOLDER / "worksheet-key.md").read_text()
+    gradients = paper.gradients
+    moved = tuple(w - 0.1 * g for w, g in zip(paper.weights, gradients, strict=True))
+    after = helpers.forward(paper.inputs, moved)[1]
     assert "(h) {:g}, {:g} and {:g}.".format(*gradients[0][:, 0]) in key
     changed = *moved[0][:, 0], *moved[1][0]
     words = "{:g}, {:g} and {:g}, and those from it {:g} and {:g}"
     assert words.format(*changed) in key
     end = "its sum is {:g}, the scores are {:g} and {:g}."
-    assert end.format((inputs @ moved[0])[0, 0], *after[0]) in key
+    assert end.format((paper.inputs @ moved[0])[0, 0], *after[0]) in key
     assert sum(np.sum(gradient == 0) for gradient in gradients) == 6
     question = "How many of the ten weights does one step leave unchanged?"
     assert f"{question} - [x] Six." in read_words("lesson.md")

@@ -57,30 +57,33 @@ NAMES = "up alone", "down alone", "in fours"
 HALF = {"up": 0, "down": 0, "target": 0.5}
 
 
-@pytest.mark.parametrize("options", [*map(networks.NETWORKS.get, NAMES), HALF])
-def test_scores_pull_and_inactive_units_get_what_the_options_say(sample, options):
-    images, labels = sample["x_train"][:COUNT], sample["y_train"][:COUNT]
-    rng, _ = helpers.generators(3)
-    first, second = helpers.initial_weights(rng, HIDDEN)
-    masks = helpers.dropout_mask(rng, (COUNT, HIDDEN), 0.5)
-    pulls = rng.choice([0.0, 1.0, 4.0], (COUNT, 10))
-    ours = first.copy(), second.copy()
-    networks.train_epoch(
-        images, labels, ours, masks, pulls=pulls, learning_rate=0.02, **options
-    )
-
-    targets = options.get("target", 1) * helpers.one_hot(labels)
-    alike = options.get("alike", 1)
-    inputs = helpers.scale(images, 255)
-    for v, target, mask, pull in zip(inputs, targets, masks, pulls, strict=True):
+def train_slowly(images, targets, weights, masks, pulls, *, up, down, alike=1, **_):
+    """Train an epoch by the formula, one image at a time."""
+    first, second = weights
+    for v, target, mask, pull in zip(images, targets, masks, pulls, strict=True):
         hidden = np.maximum(0, v @ first) * mask
         delta = pull * (hidden @ second - target)
         back = (second @ delta) * mask
         # The sum changes by -0.02 * (v @ v) * back, so it rises where back < 0.
-        slope = np.where(back < 0, options["up"], options["down"])
-        back *= np.where(v @ first > 0, 1, slope)
+        back *= np.where(v @ first > 0, 1, np.where(back < 0, up, down))
         back = back.reshape(-1, alike).mean(axis=1).repeat(alike)
         first -= 0.02 * np.outer(v, back)
         second -= 0.02 * np.outer(hidden, delta)
-    for matrix, expected in zip(ours, (first, second), strict=True):
+
+
+@pytest.mark.parametrize("options", [*map(networks.NETWORKS.get, NAMES), HALF])
+def test_scores_pull_and_inactive_units_get_what_the_options_say(sample, options):
+    images, labels = sample["x_train"][:COUNT], sample["y_train"][:COUNT]
+    rng, _ = helpers.generators(3)
+    weights = helpers.initial_weights(rng, HIDDEN)
+    masks = helpers.dropout_mask(rng, (COUNT, HIDDEN), 0.5)
+    pulls = rng.choice([0.0, 1.0, 4.0], (COUNT, 10))
+    ours = [matrix.copy() for matrix in weights]
+    networks.train_epoch(
+        images, labels, ours, masks, pulls=pulls, learning_rate=0.02, **options
+    )
+    targets = options.get("target", 1) * helpers.one_hot(labels)
+    inputs = helpers.scale(images, 255)
+    train_slowly(inputs, targets, weights, masks, pulls, **options)
+    for matrix, expected in zip(ours, weights, strict=True):
         assert np.abs(matrix - expected).max() < 1e-12
