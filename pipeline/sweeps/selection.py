@@ -25,6 +25,7 @@ def rank_configurations(
     A row has the parameters except the seed, the number of `points` of the
     configuration, the number of `seeds` that have finished, and the `mean` of the
     metric over these seeds. A configuration is `complete` if all its points are done.
+    Its `duration_s` is the mean over its points, or NaN if no point has one.
 
     Complete configurations come first, because the mean of a few seeds may be lucky.
     Then the mean decides. Configurations with equal means keep their order.
@@ -38,6 +39,7 @@ def rank_configurations(
     ranking["complete"] = ranking["seeds"] == ranking["points"]
     # The last digits of a mean depend on the order of its values.
     ranking["mean"] = done[definition.select].mean().round(12)
+    ranking["duration_s"] = groups["duration_s"].mean()
     ascending = [False, definition.select.endswith("error")]
     ranking = ranking.sort_values(
         ["complete", "mean"], ascending=ascending, kind="stable"

@@ -126,6 +126,20 @@ def test_a_source_that_changes_while_a_run_reads_it_fails_the_run(
     assert not folder.metrics_path.exists()
 
 
+def test_accuracies_are_named_by_the_classes_that_have_test_images(finished):
+    """Which are not the first ones."""
+    folder = RunFolder(finished)
+    true = folder.read_data().y_test
+    right = folder.read_answers() == true
+    shares = {each: np.mean(right[true == each]) for each in np.unique(true)}
+    low, high = min(shares, key=shares.get), max(shares, key=shares.get)
+    ends = f"{shares[low]:.3f} for class {low} to {shares[high]:.3f} for class {high}"
+    assert (
+        f"Accuracy by class, from {ends}."
+        in folder.executed_path(EVALUATION).read_text()
+    )
+
+
 def read_times(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
 

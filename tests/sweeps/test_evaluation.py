@@ -52,6 +52,19 @@ def test_a_look_is_counted_before_it_and_once_if_it_was_interrupted(
     assert {path: path.stat().st_mtime_ns for path in models} == models
 
 
+def test_workers_is_how_many_points_are_evaluated_at_a_time(
+    local, tmp_path, monkeypatch
+):
+    out = shutil.copytree(local / "out", tmp_path / "out")
+    next(out.glob("*/answers.npz")).unlink()
+    evaluated = []
+    monkeypatch.setattr(
+        evaluation, "evaluate_points", lambda *given: evaluated.append(given[-1])
+    )
+    execution.run_sweep(sweep.prepare_sweep(local / "s.yaml", str(out)), workers=3)
+    assert evaluated == [3]
+
+
 def test_a_damaged_count_is_not_overwritten(local, tmp_path, pipeline):
     out = shutil.copytree(local / "out", tmp_path / "out")
     (out / "sweep.json").write_text("{")
