@@ -195,7 +195,8 @@ def compare_metrics(comparison: Comparison) -> pd.DataFrame:
     """Return a table with a row for each metric: the means of A and B, and B - A.
 
     The last column, `reach`, has the half-width of the difference's 95 % interval. It
-    is NaN unless both sides have several seeds. So is a metric that was not measured.
+    is NaN unless both sides have several seeds. So is a metric that only the other side
+    has measured. A metric that neither has measured has no row.
     """
     first, second = (side.metrics for side in comparison.sides.values())
     names = first.columns.union(second.columns, sort=False)
@@ -209,7 +210,7 @@ def compare_metrics(comparison: Comparison) -> pd.DataFrame:
         for name in names:
             found = estimate_difference(first[name], second[name])
             table.loc[name, "reach"] = found.reach
-    return table
+    return table.dropna(how="all", subset=["A", "B"])
 
 
 def describe_verdict(comparison: Comparison) -> str:

@@ -92,6 +92,7 @@ def test_a_count_of_mistakes_shows_its_first_images_and_hides_them(browser, repo
             expect(images).to_contain_text(words)
             expect(images).to_contain_text(f"True {true}, answer {answer}")
             expect(images).to_be_in_viewport()
+            expect(report.part("confusion [aria-expanded=true]")).to_have_count(1)
         count.press("Enter")
         expect(images).to_have_count(0)
 
@@ -201,6 +202,16 @@ def test_an_answer_is_shown_when_it_is_pressed_or_with_all_others(browser, repor
         for folded in (answers, hints, report.part("source")):
             opened = folded.and_(report.root.locator("[open]"))
             assert folded.count() == opened.count() > 0
+
+
+def test_all_answers_are_printed_and_then_open_are_those_that_were(browser, reports):
+    with open_page(browser, reports["why"]) as report:
+        report.part("answer summary").first.press("Enter")
+        folded = report.part("answer:not([open])")
+        count = folded.count()
+        for event, number in (("beforeprint", 0), ("afterprint", count)):
+            report.page.evaluate("(name) => dispatchEvent(new Event(name))", event)
+            assert folded.count() == number < report.part("answer").count()
 
 
 def test_a_printed_report_has_its_curves_and_no_empty_pad(browser, reports):

@@ -127,6 +127,16 @@ def test_equal_accuracies_with_unequal_errors_are_not_identical():
     assert "identical" not in comparison.describe_verdict(compared)
 
 
+def test_a_metric_of_one_side_has_a_row_and_one_of_neither_has_none():
+    values = {"test_images": 9, "weights_sha256": "0", "validation_error": None}
+    tables = [pd.DataFrame(values | more, [1]) for more in ({"f1": 0.5}, {"f2": 0.5})]
+    sides = [comparison.Side("a", {1: None}, table) for table in tables]
+    compared = comparison.Comparison(
+        dict(zip("AB", sides, strict=True)), {}, None, None
+    )
+    assert list(comparison.compare_metrics(compared).index) == ["f1", "f2"]
+
+
 @pytest.mark.parametrize(
     ("only", "names", "shares"),
     [

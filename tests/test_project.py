@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -141,14 +142,18 @@ def test_the_guides_have_the_limits_of_pages_and_of_sweeps():
 
 def test_the_pages_that_are_published_are_those_of_the_tested_commit():
     workflow = YAML(typ="safe").load(ROOT / ".github/workflows/pages.yml")
-    checkout, *_ = workflow["jobs"]["pages"]["steps"]
+    job = workflow["jobs"]["pages"]
+    assert "github.event.workflow_run.event == 'push'" in job["if"]
+    checkout, *_ = job["steps"]
     assert checkout["with"]["ref"] == "${{ github.event.workflow_run.head_sha }}"
 
 
-def test_make_clean_leaves_the_runs():
-    rules = subprocess.check_output(["make", "-n", "clean"], cwd=ROOT, text=True)
-    assert ".venv" in rules
-    assert "runs" not in rules
+def test_make_clean_leaves_the_runs(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("runs", ".venv"):
+        (tmp_path / name).mkdir()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Makefile", "runs"]
 
 
 def test_the_guides_have_the_metrics_of_the_runs(runs):

@@ -205,6 +205,15 @@ def test_the_steps_of_one_weight_wait_for_the_prediction(browser, lesson_path):
         expect(network.part("words")).to_contain_text("Loss almost 0. Slope −0.025:")
 
 
+def test_before_the_question_about_a_chain_no_slope_is_shown(browser, lesson_path):
+    with open_page(browser, lesson_path) as page:
+        network = page.within("a-chain").part("live").first
+        slopes = network.get_by_text(re.compile("slope|error signal", re.I))
+        for name in ("weight", "place"):
+            network.locator(f".{name}").last.press("Enter")
+            expect(slopes.filter(visible=True)).to_have_count(0)
+
+
 def test_the_slip_can_be_on_only_while_the_unit_is_inactive_and_moves_it_then(
     browser, lesson_path
 ):

@@ -1,5 +1,7 @@
 """Sweeps on a cluster, with real schedulers and workers."""
 
+import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 
 from pipeline.errors import CommandFailed
 from pipeline.parameters import Parameters
+from pipeline.paths import NOTEBOOKS
 from pipeline.records import RunRecord, to_json
 from pipeline.results import provenance
 from pipeline.results.files import LOCK
@@ -23,6 +26,7 @@ from tests.commands import PATIENCE, make_environment, wait_for
 from tests.sweeps.conftest import read_results, write
 
 pytestmark = pytest.mark.xdist_group("cluster")
+GUIDE = (NOTEBOOKS / "sweeps" / "README.md").read_text()
 
 
 class Dask:
@@ -30,16 +34,16 @@ class Dask:
 
     def __init__(self, folder, project):
         self.folder, self.project, self.processes = folder, project, []
-        self.scheduler = self.start("scheduler", "--port", "0")
+        place = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
+        self.scheduler = self.start("scheduler", "--port", "0", *place)
         self.address = wait_for(r"Scheduler at: +(\S+)", self.scheduler.stderr)
 
     def start(self, kind, *options, **environment):
         """Start a scheduler or a worker."""
         folder = self.folder / str(len(self.processes))
         folder.mkdir()
-        place = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
         process = subprocess.Popen(
-            [sys.executable, "-m", "dask", kind, *place, *options],
+            [sys.executable, "-m", "dask", kind, *options],
             cwd=folder,
             env=make_environment(self.project.path) | environment,
             stderr=subprocess.PIPE,
@@ -49,9 +53,10 @@ class Dask:
         return process
 
     def add_worker(self, **environment):
-        """Start a worker with one thread; return its process once it is registered."""
-        options = (self.address, "--nthreads", "1", "--no-nanny")
-        worker = self.start("worker", *options, **environment)
+        """Start the worker of the guide with one thread, and wait until it is known."""
+        options = shlex.split(re.search(r"^dask worker \S+ (.*)", GUIDE, re.M)[1])
+        place = (self.address, "--nthreads", "1")
+        worker = self.start("worker", *place, *options, **environment)
         wait_for("Registered to", worker.stderr)
         return worker
 

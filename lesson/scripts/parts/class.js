@@ -21,8 +21,9 @@ class Class extends Section {
     const { dots, refused } = readLines(lines, this.setting, this.images);
     drawGroups(this.part("groups"), dots);
     this.write("says", describeGroups(dots));
-    const items = refused.map(({ number, row, reason }) => {
-      const begin = make("code", {}, row.slice(0, 60));
+    const rows = lines.split("\n");
+    const items = refused.map(({ number, reason }) => {
+      const begin = make("code", {}, rows[number - 1].slice(0, 60));
       return make("li", {}, `Line ${number}, `, begin, `: ${reason}.`);
     });
     this.part("refused").replaceChildren(...items);

@@ -7,12 +7,13 @@ import { store } from "../../../pipeline/reports/scripts/parts/store.js";
 
 export const KINDS = ["with", "without"]; // the slip
 const MAX_SEED = 2 ** 32 - 1;
-// What a line of dots begins with, and a whole one. A messenger may wrap it, or write large letters.
-const BEGIN = /[0-9a-f]{8}\s+with\b/gi;
+// A line of dots. A messenger may wrap it, or write large letters.
 const LINE =
-  /^(?<setting>\w+)\s+with(?<with>(?:\s+\d+=[\d.]+)*)\s+without(?<without>(?:\s+\d+=[\d.]+)*),\s+(?<count>\d+)\s+dots?/i;
+  /(?<setting>[0-9a-f]+)\s+with(?<with>(?:\s+\d+=[\d.]+)*)\s+without(?<without>(?:\s+\d+=[\d.]+)*),\s+(?<count>\d+)\s+dots?/gi;
+const PART = /[0-9a-f]{8}\s+with\b|\d=/i; // of a line that is damaged
 const DOT = /(?<seed>\d+)=(?<accuracy>[\d.]+)/g;
 const COMMA = /=\d,\d/; // in place of a point
+const INCOMPLETE = "not all the dots that were copied are there";
 
 const idOf = ({ kind, seed }) => `${kind} ${seed}`;
 
@@ -77,14 +78,11 @@ function isPossible({ seed, accuracy }, images) {
   return seed <= MAX_SEED && correct <= images && isWhole;
 }
 
-// Returns an object with the dots of a line, or with the reason why the line does not count.
-function readLine(line, setting, images) {
-  const parts = line.match(LINE)?.groups;
-  if (!parts && COMMA.test(line)) return { reason: "decimals need a point, not a comma" };
-  const dots = parts ? KINDS.flatMap((kind) => readDots(kind, parts[kind])) : [];
-  if (dots.length !== Number(parts?.count)) {
-    return { reason: "not all the dots that were copied are there" };
-  }
+// Returns an object with the dots of a line, and with the reason why the line does not count, if
+// there is one. parts: the groups of LINE.
+function readLine(parts, setting, images) {
+  const dots = KINDS.flatMap((kind) => readDots(kind, parts[kind]));
+  if (dots.length !== Number(parts.count)) return { reason: INCOMPLETE };
   if (parts.setting.toLowerCase() !== setting) {
     return { reason: "comes from a page with another setting" };
   }
@@ -93,25 +91,24 @@ function readLine(line, setting, images) {
   return { dots };
 }
 
-// Finds the lines of dots in a text. Returns each with the line of the text in which it begins, and
-// with the number of that line.
-function findLines(text) {
-  const rows = text.split("\n");
-  const begins = Array.from(text.matchAll(BEGIN), ({ index }) => index);
-  return begins.map((begin, i) => {
-    const number = text.slice(0, begin).split("\n").length;
-    return { line: text.slice(begin, begins[i + 1]), number, row: rows[number - 1] };
+// Returns the rows with parts of lines that are damaged, each with its number and the reason.
+function findDamaged(text) {
+  const rest = text.replace(LINE, (line) => line.replace(/./g, "")); // with the same rows
+  return rest.split("\n").flatMap((row, i) => {
+    const reason = COMMA.test(row) ? "decimals need a point, not a comma" : INCOMPLETE;
+    return PART.test(row) ? { number: i + 1, reason } : [];
   });
 }
 
 // Reads the lines of a class. images: the number of images on which accuracies are measured.
-// Returns the dots, each once, and the lines that do not count, or not wholly, each with its place
-// in the text and the reason.
+// Returns the dots, each once, and the rows that do not count, or not wholly, each with its number
+// and the reason.
 export function readLines(text, setting, images) {
-  const accepted = new Map(); // dots by their ids, each with the number of its line
-  const refused = [];
-  for (const { line, number, row } of findLines(text)) {
-    let { dots = [], reason } = readLine(line, setting, images);
+  const accepted = new Map(); // dots by their ids, each with the number of its row
+  const refused = findDamaged(text);
+  for (const { index, groups } of text.matchAll(LINE)) {
+    const number = text.slice(0, index).split("\n").length;
+    let { dots = [], reason } = readLine(groups, setting, images);
     for (const dot of dots) {
       const earlier = accepted.get(idOf(dot));
       if (earlier) {
@@ -121,7 +118,8 @@ export function readLines(text, setting, images) {
         accepted.set(idOf(dot), { ...dot, number });
       }
     }
-    if (reason) refused.push({ number, row, reason });
+    if (reason) refused.push({ number, reason });
   }
+  refused.sort((a, b) => a.number - b.number);
   return { dots: [...accepted.values()], refused };
 }
