@@ -342,6 +342,10 @@ def test_the_real_step_can_be_one_of_ones_own_drawing(browser, lesson_path):
         check_ghost(step, ink)
         step.press("Next image")
         expect(step.part("where")).to_contain_text("Image 2 of 1,000, a 0.")
+        predict(step, 2)
+        step.field("learn when inactive (>=)").check()  # begins again
+        step.press("Next image")
+        expect(choice).to_be_visible()
 
 
 def check_ghost(step, ink):
