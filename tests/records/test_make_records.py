@@ -7,6 +7,8 @@ import helpers
 from notebooks.records import make_records
 from pipeline.images.data import load_source
 from pipeline.network import compiled
+from pipeline.paths import NOTEBOOKS
+from pipeline.sweeps.definition import read_definition
 
 SAMPLE = load_source("sample")
 # A row of dropout takes seconds.
@@ -29,6 +31,10 @@ def test_a_point_of_the_sweep_dose_is_a_row_of_the_record():
     record = pd.read_csv(make_records.FOLDER / "slip.csv")
     row = record.query("network == '0.5' and dropout_rate == 0.5 and block == 1")
     assert row["test_100"].item() == round(accuracy * 10_000)
+    slopes = read_definition(NOTEBOOKS / "sweeps" / "dose.yaml").grid[
+        "relu_grad_inactive"
+    ]
+    assert slopes == [0, 0.1, 0.2, 0.5, 0.7, 1]  # as in the picture of README
 
 
 def test_every_record_has_rows_that_need_no_more_than_the_sample():

@@ -10,7 +10,6 @@ from bs4 import BeautifulSoup
 from scipy.stats import binomtest
 
 from pipeline.reports import plots, tiles
-from tests.conftest import EPOCH, VALIDATED
 
 
 def test_tiles_stand_in_rows_of_ten_with_a_caption_above_each():
@@ -91,14 +90,3 @@ def test_the_accuracy_of_a_class_has_wilsons_interval_for_its_own_images():
     ):
         expected = binomtest(*pair).proportion_ci(0.95, method="wilson")
         assert found == pytest.approx(expected)
-
-
-def test_learning_curves_have_a_line_for_what_was_measured():
-    labels = ["training, under dropout", "training", "validation"]
-    for history, count in (([VALIDATED] * 2, 3), ([EPOCH] * 2, 2)):
-        for axis in plots.draw_learning_curves(history).axes:
-            assert [line.get_label() for line in axis.lines] == labels[:count]
-    for count, marker in ((2, "None"), (1, "o")):  # a single epoch makes no line
-        _, axis = plots.draw_learning_curves([VALIDATED] * count).axes
-        assert [line.get_ydata()[-1] for line in axis.lines] == [0.25, 0.5, 0.75]
-        assert {line.get_marker() for line in axis.lines} == {marker}
