@@ -140,6 +140,13 @@ def test_a_drawing_is_read_and_taken_back(browser, reports, draw):
         assert report.read_answer() == answer
 
 
+def test_a_key_with_alt_is_the_browsers(browser, reports):
+    with open_page(browser, reports["run"]) as report:
+        report.pad.dispatch_event("keydown", {"key": " ", "altKey": True})
+        report.pad.press("ArrowRight")
+        assert report.read_answer() == "Nothing is drawn yet."
+
+
 def test_a_pen_that_is_lifted_beyond_the_pad_draws_no_more(browser, reports):
     with open_page(browser, reports["run"]) as report:
         report.draw([[(0.5, 0.2), (0.5, -0.2)]])

@@ -130,7 +130,9 @@ def test_the_commands_of_the_guides_exist_and_their_parameters_are_allowed():
     for command in commands:
         check_command(command)
         values = dict(re.findall(r" -p (\w+) (\S+)", command))
-        values.pop("run_dir", None)
+        run_dir = values.pop("run_dir", None)
+        if command.startswith("papermill"):
+            assert f" {run_dir}/" in command
         parameters.from_strings(values)
 
 
@@ -201,6 +203,9 @@ def read_lock(name):
 def test_users_and_tests_have_the_same_versions():
     users, testers = read_lock("requirements.txt"), read_lock("requirements-dev.txt")
     assert users.items() < testers.items()
+    rules = ["make", "--dry-run", "--always-make", ".venv/lab"]
+    commands = subprocess.check_output(rules, cwd=ROOT, text=True)
+    assert "--constraint requirements-dev.txt -e '.[lab" in commands
 
 
 def test_the_project_declares_what_it_imports_and_no_more():

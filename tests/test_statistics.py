@@ -73,3 +73,4 @@ def test_the_interval_over_equal_differences_is_a_point(step):
         with warnings.catch_warnings(action="error"):
             found = statistics.estimate_difference(first, second)
         assert found == pytest.approx((step, 0))
+        assert found.is_sure == (step > 0)

@@ -285,6 +285,8 @@ def test_on_paper_error_signals_are_asked_one_by_one(browser, lesson_path):
         expect(circles).to_have_text(["1", "0", "2", "0.5", "0", "0.4", "−0.3"])
         expect(network.part("moved")).to_have_count(4)  # six of ten stay
         expect(says).to_contain_text("The loss was 2.5, and is now 0.225")
+        network.press("Start again")
+        expect(circles).to_have_text(list("102????"))
 
 
 def test_a_drawing_that_fits_no_digit_is_read_as_a_guess(browser, lesson_path):

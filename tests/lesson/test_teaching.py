@@ -88,6 +88,9 @@ def test_the_lesson_has_the_numbers_of_a_class():
 
 def test_the_plan_has_the_numbers_of_a_class():
     text = read_words("teaching.md")
+    script = (FOLDER / "scripts/parts/train.js").read_text()
+    each = 1 + int(re.search(r"MORE = (\d+)", script)[1])
+    assert f"how many it copied: {2 * each}, {each} of each kind" in text
     for inactive, group in ((1, "With the slip they"), (0, "Without it they")):
         found = read_group(inactive)
         numbers = [found.mean(), found.min(), found.max()]

@@ -7,6 +7,7 @@ import itertools
 import re
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
@@ -88,18 +89,31 @@ def test_a_lead_in_errors_is_lower():
     expected = ", 0.020 ± 0.025 lower than the second's (paired by seed, 95 %): this"
     assert describe_lead(values, "train_error").startswith(expected)
     table = make_rates(values, "train_error")
+    definition = SweepDefinition(name="a", select="train_accuracy")
+    table["train_accuracy"] = 0.5
+    (best, _) = rank_configurations(table, definition).iloc
+    words = verdict.describe_mean(best, "train_accuracy")
+    assert words == "50.00 % of 1,000 training images, mean of 3 seeds"
     keys = table["configuration"].unique()
     assert verdict.measure_gap(table, "train_error", *keys[::-1]).mean < 0
 
 
-def test_a_better_mean_of_fewer_seeds_is_named_and_not_chosen():
-    table = make_rates({0.1: [0.8, 0.8], 0.2: [0.9, None], 0.3: [0.7, 0.7]})
-    ranking = rank_configurations(table, SweepDefinition(name="a"))
+@pytest.mark.parametrize(
+    ("metric", "second", "third", "lead"),
+    [
+        ("validation_accuracy", 0.9, 0.7, ", 10.00 points ahead with"),
+        ("train_error", 0.7, 0.9, ", 0.100 lower than the second's with"),
+    ],
+)
+def test_a_better_mean_of_fewer_seeds_is_named_and_not_chosen(
+    metric, second, third, lead
+):
+    table = make_rates({0.1: [0.8, 0.8], 0.2: [second, None], 0.3: 2 * [third]}, metric)
+    ranking = rank_configurations(table, SweepDefinition(name="a", select=metric))
     sentence = "learning_rate 0.2 has a better mean, but only 1 of 2 seeds: "
-    found = verdict.list_unchosen(ranking, ["learning_rate"], "validation_accuracy")
+    found = verdict.list_unchosen(ranking, ["learning_rate"], metric)
     assert found == [f"{sentence}it was not chosen."]
-    lead = verdict.describe_lead(table, ranking, "validation_accuracy")
-    assert lead == ", 10.00 points ahead with each of 2 seeds."
+    assert verdict.describe_lead(table, ranking, metric) == f"{lead} each of 2 seeds."
 
 
 @pytest.fixture
@@ -147,6 +161,9 @@ def test_a_picture_marks_what_is_selected_and_joins_what_differs_in_one_value(dr
     assert len(heights) == 3
     assert heights == sorted(heights)
     assert find_mark(draw(GRID, "hidden_size", names, 4)) == ("20", pytest.approx(50))
+    axis = draw([(values, 0.5) for values, _ in GRID], "hidden_size", names)
+    first, second = (text.xy[1] for text in axis.texts)
+    assert second - first > 0.05 * np.ptp(axis.get_ylim())  # so they do not overlap
 
 
 def test_a_configuration_that_lacks_a_seed_is_drawn_from_the_others(draw):

@@ -7,6 +7,7 @@ sweep runs does not affect it.
 import json
 import shutil
 
+import pandas as pd
 import psutil
 
 from tests.commands import PATIENCE, wait_for
@@ -43,10 +44,13 @@ def test_old_code_counts_nowhere_and_a_killed_sweep_goes_on(
     code, output = midway.run(*command)
     assert code == 0, output
     assert "3 points: 1 ended, 2 to run" in output
+    assert "[2/2]" in output
     assert "because of code pipeline/results/checkpoints.py" in output
     texts = [path.read_text() for path in out.glob("*/02_train.ipynb")]
     assert sum("Continuing after epoch 2" in text for text in texts) == 1
     assert read_results(out) == read_results(local / "out")
+    times = pd.read_csv(out / "results.csv")["duration_s"]
+    assert times.isna().sum() == 1  # of the point that was continued
     looks = json.loads((out / "sweep.json").read_text())["evaluated"]
     first, second = (look.split("-") for look in looks)
     assert first[0] == second[0]
