@@ -12,7 +12,6 @@ import pytest
 from pipeline import commands
 from pipeline.__main__ import StandardStream
 from pipeline.paths import NOTEBOOKS, ROOT
-from tests.commands import make_environment, make_options
 
 # Does as `python -m pipeline --version` does, and then opens a file.
 OPEN_STREAMS = """
@@ -90,22 +89,6 @@ def test_help_waits_for_no_large_import():
     code = "import sys, pipeline.commands; print(*sys.modules)"
     modules = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     assert not {"papermill", "numpy", "matplotlib", "IPython"}.intersection(modules)
-
-
-def test_a_run_imports_neither_pandas_nor_scipy(tmp_path, small_source):
-    """Both are slow to import, and only sweeps and comparisons need them.
-
-    Matplotlib is needed only by notebooks, not by the process of the command.
-    """
-    blocked = "import sys\nsys.modules.update(pandas=None, scipy=None)\n"
-    blocked += "if 'pipeline' in sys.orig_argv: sys.modules['matplotlib'] = None\n"
-    (tmp_path / "sitecustomize.py").write_text(blocked)
-    environment = make_environment(tmp_path)
-    values = {"source": small_source[0], "num_samples": 40, "num_validation": 10}
-    options = ("--run-dir", tmp_path / "run", *make_options(values))
-    command = (sys.executable, "-m", "pipeline", "run", *options)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_dry_run_writes_nothing(pipeline, tmp_path):
