@@ -16,8 +16,9 @@ import pytest
 from tests.commands import make_run
 
 STAGES = ("01_prepare", "02_train", "03_evaluate")  # in this order, in runs/lab
-# The notebooks that read each run. sweep.ipynb itself makes all results that it needs.
+# The notebooks that read each run or sweep.
 READERS = {"default": ("compare", "explore"), "true-derivative": ("compare",)}
+READERS["sweeps/small"] = ("sweep",)
 LISTED = re.compile(r"^\| \[(\w+)\]\(\w+\.ipynb\)", re.M)  # a row of the guide's table
 NOTEBOOKS = LISTED.findall(Path(__file__).with_name("README.md").read_text("utf-8"))
 
@@ -44,7 +45,8 @@ def add_run(config, name):
     """
     folder = make_base(config) / "runs" / name
     if not folder.exists():
-        shutil.copytree(make_run(config, "default" if name == "lab" else name), folder)
+        made = "default" if name == "lab" else folder.name
+        shutil.copytree(make_run(config, made), folder)
         if name == "lab":
             record = folder / "run.json"
             made = json.loads(record.read_text()) | {"made_by": "notebooks alone"}

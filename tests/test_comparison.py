@@ -191,8 +191,8 @@ def sweeps(shared, runs, pipeline):
     """Two sweeps of three and of five seeds, of which they share two."""
 
     def make(folder):
-        base = {"epochs": 20, "hidden_size": 5, "relu_grad_inactive": 0}
-        definition = {"name": "a", "base": base, "seeds": [7, 2, 3]}
+        base = {"epochs": 3, "hidden_size": 5, "relu_grad_inactive": 0}
+        definition = {"name": "a", "base": base, "seeds": [7, 3, 4]}
         (folder / "a.yaml").write_text(json.dumps(definition))
         words = ("sweep", folder / "a.yaml", "--sweep-dir", folder / "a")
         done = pipeline(*words, "--workers", 1)
@@ -208,7 +208,7 @@ def test_the_page_of_two_sweeps_has_their_mean_difference(sweeps, tmp_path):
         pd.read_csv(f"{sweep}/results.csv").set_index("seed") for sweep in sweeps
     ]
     first, second = (
-        each["test_accuracy"].dropna()[[2, 3]] for each in results
+        each["test_accuracy"].dropna()[[3, 4]] for each in results
     )  # of the seeds that both have
     a, b, change = tables["metric"]["test accuracy ↑"]
     assert a == f"{100 * first.mean():.2f} %"
@@ -219,10 +219,11 @@ def test_the_page_of_two_sweeps_has_their_mean_difference(sweeps, tmp_path):
     verdict = page.select_one(".verdict").text
     assert f"{abs(difference):.2f} ± {reach} points" in verdict
     assert "2 seeds of both, without 4 that only one" in verdict
-    assert tables["name"] == {"hidden_size": ["5", "40"]}
-    assert page.h1.text == "hidden_size 5 or 40"
+    names = {"hidden_size": ["5", "40"], "epochs": ["3", "20"]}
+    assert tables["name"] == names
+    assert page.h1.text == "hidden_size 5 or 40, epochs 3 or 20"
     networks = comparison.read_comparison(sweeps).networks.values()
-    assert [each.read_record().parameters.seed for each in networks] == [2, 2]
+    assert [each.read_record().parameters.seed for each in networks] == [3, 3]
 
 
 def test_a_sweep_and_its_copy_are_identical(sweeps, tmp_path):

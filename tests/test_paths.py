@@ -8,7 +8,6 @@ import pytest
 
 from pipeline import paths
 from pipeline.paths import ROOT
-from pipeline.results.run_folder import RunFolder
 from tests.commands import make_options
 from tests.conftest import write_pictures
 
@@ -31,7 +30,7 @@ def read_contents(folder):
 def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(
     project, tmp_path, monkeypatch
 ):
-    """A run and a sweep of a user's source, and a failed run, in this user's home."""
+    """A run of a user's source, and a sweep with a point that fails, in this home."""
     home = project.path.parent
     monkeypatch.setenv("HOME", str(home))
     write_pictures(tmp_path / "pictures", {0: "zero", 1: "one"}, 40)
@@ -42,13 +41,14 @@ def test_files_of_runs_and_sweeps_have_no_absolute_path_and_no_user_name(
 
     values = SMALL | {"source": f"~/{tmp_path.name}/pictures"}
     run("run", *make_options(values))
-    definition = {"name": "good", "base": values, "seeds": [1, 2]}
-    (project.path / "good.yaml").write_text(json.dumps(definition))
-    run("sweep", "good.yaml")
-    project.add_cell("notebooks/02_train.ipynb", "open(plots.__file__ + '.gone')")
-    run("run", "--run-dir", "runs/failed", *make_options(SMALL), code=1)
-    record = RunFolder(project.path / "runs/failed").read_record()
-    assert "plots.py.gone" in record.error
+    definition = {"name": "mine", "base": values, "seeds": [1, 2]}
+    (project.path / "mine.yaml").write_text(json.dumps(definition))
+    fails = "_ = seed == 2 and open(plots.__file__ + '.gone')"
+    project.add_cell("notebooks/02_train.ipynb", fails)
+    run("sweep", "mine.yaml", code=1)
+    assert (
+        "plots.py.gone" in (project.path / "runs/sweeps/mine/results.csv").read_text()
+    )
 
     files = list(read_contents(project.path / "runs"))
     assert len(files) > 50

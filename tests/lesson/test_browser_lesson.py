@@ -37,8 +37,8 @@ PRINT_NOTHING = "window.print = () => {};"
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """A lesson with trainings of ten epochs."""
-    return write_lesson(tmp_path_factory.mktemp("lesson"), epochs=10)
+    """A lesson with trainings of five epochs."""
+    return write_lesson(tmp_path_factory.mktemp("lesson"), epochs=5)
 
 
 class Lesson(pages.Page):
@@ -87,7 +87,7 @@ def read_dots(line):
 
 def measure(sample, seed, inactive):
     """Return the accuracy on validation images that helpers and compiled give."""
-    weights = pages.compute_weights(sample, 10, seed, relu_grad_inactive=inactive)
+    weights = pages.compute_weights(sample, 5, seed, relu_grad_inactive=inactive)
     images, labels = (sample[name][1000:2000] for name in ("x_train", "y_train"))
     return compiled.evaluate(images, labels, weights, 255.0)[1]
 
@@ -105,7 +105,7 @@ def test_a_lesson_is_accessible_and_fits_the_screen(browser, path):
         assert lesson.page.evaluate(pages.FITS)
 
 
-@pytest.fixture(params=SIZES)
+@pytest.fixture(scope="module", params=SIZES)
 def screen(request, browser, path):
     """A lesson on a small screen."""
     width, height = request.param
@@ -167,7 +167,7 @@ def test_each_training_reads_the_drawing_and_is_a_dot(browser, path, sample):
         expect(lesson.part("accuracy polyline[points]")).to_have_count(0)
         lesson.train_once(seed=5)
         strip = lesson.part("strip li span")
-        expect(strip).to_have_text(["0", "1", "2", "3", "5", "8", "10"])
+        expect(strip).to_have_text(["0", "1", "2", "3", "5"])
         first = lesson.part("with-number")
         expect(first).to_have_text(f"{measure(sample, 5, 1):.1%}".replace("%", " %"))
         expect(lesson.part("luck")).to_be_hidden()
@@ -218,11 +218,13 @@ def test_ten_more_of_each_become_two_groups(compared, sample):
     assert [*ours] == [*others] == [*range(1, 12)]
     assert ours[11] == measure(sample, 11, 1)
     assert others[11] == measure(sample, 11, 0)
-    low, high = min(others.values()), max(ours.values())
-    assert low > high  # of these seeds
+    low = min(others.values())
+    reaching = sum(value >= low for value in ours.values())
+    assert reaching  # of these seeds
     says = compared.part("dots .says")
-    gap = f"{100 * (low - high):.1f} points lie between them"
-    expect(says).to_contain_text(f"do not overlap: {gap}")
+    expect(says).to_contain_text(
+        f"{reaching} of 11 dots with the slip reach the lowest"
+    )
     expect(says).to_be_in_viewport(ratio=1)
     expect(compared.part("dots .dot")).to_have_count(22)
 
