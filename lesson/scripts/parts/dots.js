@@ -9,11 +9,11 @@ export const KINDS = ["with", "without"]; // the slip
 const MAX_SEED = 2 ** 32 - 1;
 // A line of dots. A messenger may wrap it, or write large letters.
 const LINE =
-  /(?<setting>[0-9a-f]+)\s+with(?<with>(?:\s+\d+=[\d.]+)*)\s+without(?<without>(?:\s+\d+=[\d.]+)*),\s+(?<count>\d+)\s+dots?/gi;
+  /(?<setting>[0-9a-f]{8})\s+with(?<with>(?:\s+\d+=[\d.]+)*)\s+without(?<without>(?:\s+\d+=[\d.]+)*),\s+(?<count>\d+)\s+dots?/gi;
 const PART = /[0-9a-f]{8}\s+with\b|\d=/i; // of a line that is damaged
 const DOT = /(?<seed>\d+)=(?<accuracy>[\d.]+)/g;
 const COMMA = /=\d,\d/; // in place of a point
-const INCOMPLETE = "not all the dots that were copied are there";
+const INCOMPLETE = "not all the dots that were copied are there, so copy them again";
 
 const idOf = ({ kind, seed }) => `${kind} ${seed}`;
 
